@@ -1,0 +1,1 @@
+//! Properties of this repository, checked as tests.

@@ -1,0 +1,1 @@
+//! A reference implementation of backup and restore for a DynamoDB-like service.

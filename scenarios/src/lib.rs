@@ -1,0 +1,1 @@
+//! Stories, workloads and oracles that judge backups and restores.
