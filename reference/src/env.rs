@@ -1,0 +1,159 @@
+//! The one door through which the service reaches time, chance, network, disk and objects.
+//!
+//! The core never touches it; the shell is generic over it. The simulator, and the server on
+//! tokio, each implement it once. A node is one thread: nothing here needs to be `Send`.
+
+use crate::ids::{Index, NodeId, PartitionId, TableId, Term};
+use bytes::Bytes;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::ops::Range;
+use std::task::{Context, Poll};
+
+/// Where a message comes from or goes to: a node of the cluster, or a client of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Address {
+    /// A storage node.
+    Node(NodeId),
+    /// A client, by a number that only the environment understands.
+    Client(u64),
+}
+
+/// What the service lets its environment see. Nothing of it ever flows back.
+#[derive(Debug)]
+pub enum Observed<'a> {
+    /// A replica learned that this entry is committed.
+    Committed {
+        /// The table the partition belongs to; none for the metadata group.
+        table: Option<TableId>,
+        /// The partition whose log it is.
+        partition: PartitionId,
+        /// Where the entry stands.
+        index: Index,
+        /// The term in which it was appended.
+        term: Term,
+        /// The entry as it was replicated.
+        payload: &'a [u8],
+    },
+    /// Execution passed a named point ("cut.confirm"), about something with this number.
+    Point {
+        /// The point's name; the names in use stand in [`crate::points`].
+        name: &'static str,
+        /// What it is about: a partition, an attempt, a backup.
+        detail: u64,
+    },
+}
+
+/// Why an object store operation failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ObjectError {
+    /// There is no such object.
+    NotFound,
+    /// A conditional put found the key taken.
+    AlreadyExists,
+    /// The store asks to slow down (HTTP 503); nothing was done.
+    SlowDown,
+    /// No answer came: the operation may or may not have happened.
+    Timeout,
+    /// The store refused for another reason.
+    Other(String),
+}
+
+impl fmt::Display for ObjectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFound => write!(f, "no such object"),
+            Self::AlreadyExists => write!(f, "the object exists already"),
+            Self::SlowDown => write!(f, "the object store asks to slow down (503)"),
+            Self::Timeout => write!(f, "the object store did not answer; the outcome is unknown"),
+            Self::Other(why) => write!(f, "the object store refused: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for ObjectError {}
+
+/// A file that is open, named by its environment.
+pub trait File: Clone + 'static {
+    /// Appends at the end of the file.
+    fn append(&self, bytes: Bytes) -> impl Future<Output = io::Result<()>>;
+    /// Reads the whole file.
+    fn read_all(&self) -> impl Future<Output = io::Result<Bytes>>;
+    /// Cuts the file to `len` bytes.
+    fn truncate(&self, len: u64) -> impl Future<Output = io::Result<()>>;
+    /// Makes content and length durable.
+    fn sync(&self) -> impl Future<Output = io::Result<()>>;
+}
+
+/// The environment of one node.
+pub trait Env: Clone + 'static {
+    /// An open file.
+    type File: File;
+
+    /// This machine's monotonic clock, in nanoseconds.
+    fn now_ns(&self) -> u64;
+    /// This machine's wall clock, in milliseconds since 1970. Nothing may rest on its accuracy.
+    fn wall_ms(&self) -> u64;
+    /// Waits until the monotonic clock shows `deadline_ns`.
+    fn sleep_until(&self, deadline_ns: u64) -> impl Future<Output = ()> + 'static;
+    /// Starts a task that ends with the process. The name is for schedules and logs.
+    fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + 'static);
+    /// A number below `bound`, drawn for this concern.
+    fn draw(&self, concern: &'static str, bound: u64) -> u64;
+
+    /// Sends a datagram: it may be lost, repeated or overtaken.
+    fn send(&self, to: Address, payload: Bytes);
+    /// The next datagram that arrived.
+    fn poll_receive(&self, cx: &mut Context<'_>) -> Poll<(Address, Bytes)>;
+
+    /// Makes a directory if it is missing.
+    fn create_dir(&self, dir: &str) -> impl Future<Output = io::Result<()>>;
+    /// Creates a file that must not exist.
+    fn create(&self, path: &str) -> impl Future<Output = io::Result<Self::File>>;
+    /// Opens a file that exists.
+    fn open(&self, path: &str) -> impl Future<Output = io::Result<Self::File>>;
+    /// The names in a directory, sorted.
+    fn list(&self, dir: &str) -> impl Future<Output = io::Result<Vec<String>>>;
+    /// Removes a file.
+    fn remove(&self, path: &str) -> impl Future<Output = io::Result<()>>;
+    /// Makes the entries of a directory durable.
+    fn sync_dir(&self, dir: &str) -> impl Future<Output = io::Result<()>>;
+
+    /// Stores an object under a key that nobody has taken yet.
+    fn put_if_absent(
+        &self,
+        key: &str,
+        object: Bytes,
+    ) -> impl Future<Output = Result<(), ObjectError>>;
+    /// Fetches an object.
+    fn get(&self, key: &str) -> impl Future<Output = Result<Bytes, ObjectError>>;
+    /// Fetches a part of an object.
+    fn get_range(
+        &self,
+        key: &str,
+        range: Range<u64>,
+    ) -> impl Future<Output = Result<Bytes, ObjectError>>;
+    /// Deletes an object; one that is missing counts as deleted.
+    fn delete(&self, key: &str) -> impl Future<Output = Result<(), ObjectError>>;
+
+    /// Lets the environment see something.
+    fn observe(&self, seen: Observed<'_>);
+}
+
+/// Waits for `task` until the monotonic clock shows `deadline_ns`; `None` if it did not end.
+pub async fn timeout<E: Env, T>(
+    env: &E,
+    deadline_ns: u64,
+    task: impl Future<Output = T>,
+) -> Option<T> {
+    let mut task = std::pin::pin!(task);
+    let mut sleep = std::pin::pin!(env.sleep_until(deadline_ns));
+    std::future::poll_fn(|cx| {
+        if let Poll::Ready(done) = task.as_mut().poll(cx) {
+            return Poll::Ready(Some(done));
+        }
+        sleep.as_mut().poll(cx).map(|()| None)
+    })
+    .await
+}

@@ -1,0 +1,31 @@
+//! Planted bugs, as a type parameter of the service.
+//!
+//! A mutant answers "yes" to one of these questions. The service that people run is built with
+//! [`NoMutants`], whose every answer is a constant `false`, so the compiler removes the bug's
+//! code. Oracles never see this type. Each question names a bug that a real system had.
+
+/// Which bugs are planted.
+pub trait Mutants: Clone + 'static {
+    /// Writes are appended although a cut holds its partition (a cut that is not a cut).
+    fn writes_are_not_held(&self) -> bool {
+        false
+    }
+    /// A resumed restore goes on behind the range it was at, and so loses it (CockroachDB #98779).
+    fn resumed_restore_skips_a_range(&self) -> bool {
+        false
+    }
+    /// An entry counts as durable before its fsync (NATS 2.12.1, Jepsen).
+    fn acknowledge_before_fsync(&self) -> bool {
+        false
+    }
+    /// The first item of every restored partition is lost: the canary, which any run must catch.
+    fn restore_drops_an_item(&self) -> bool {
+        false
+    }
+}
+
+/// No planted bug: what the server is built with.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoMutants;
+
+impl Mutants for NoMutants {}

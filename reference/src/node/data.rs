@@ -1,0 +1,283 @@
+//! Requests for items: writes that go through a partition's log, and reads of what is committed.
+
+use super::core::{Core, Hosted, Machine, Output};
+use super::message::{Call, Caller, Reply};
+use crate::ids::{PartitionId, Position};
+use crate::mutants::Mutants;
+use crate::partition::{
+    Command, Evaluated, ItemKey, ItemStore, Lead, Partition, Queued, StoreFault, Waiter, Write,
+};
+use crate::points;
+use bytes::Bytes;
+
+/// A store that cannot be trusted must not answer: the process ends, as on a failed fsync.
+pub(super) fn trust<T>(result: Result<T, StoreFault>) -> T {
+    result.unwrap_or_else(|fault| panic!("{fault}"))
+}
+
+impl<M: Mutants> Core<M> {
+    /// The partition and what its leader keeps, if this node leads it and may append.
+    pub(super) fn led(&mut self, id: PartitionId) -> Result<(&mut Partition, &mut Lead<Call>), Reply> {
+        let Some(hosted) = self.hosted.get_mut(&id) else { return Err(Reply::NotHosted) };
+        let leader = hosted.replica.leader();
+        match &mut hosted.machine {
+            Machine::Partition(partition, Some(lead)) => Ok((partition, lead)),
+            Machine::Partition(_, None) => Err(Reply::NotLeader(leader)),
+            Machine::Catalog(..) => Err(Reply::NotHosted),
+        }
+    }
+
+    pub(super) fn on_write(&mut self, caller: Caller, call: Call, now_ns: u64, out: &mut Output) {
+        let partition = match &call {
+            Call::Write { partition, .. } | Call::Propose { partition, .. } => *partition,
+            _ => unreachable!("only what is appended comes here"),
+        };
+        let not_held = self.mutants.writes_are_not_held();
+        match self.led(partition) {
+            Err(reply) => self.answer(caller, reply, out),
+            Ok((_, lead)) if lead.hold.is_some() && !not_held => {
+                lead.queue.push_back(Queued { caller, call });
+            }
+            Ok(_) => self.append_call(partition, caller, call, now_ns, out),
+        }
+    }
+
+    /// Appends what a call asks for, if its condition holds of the newest version.
+    pub(super) fn append_call(
+        &mut self,
+        partition: PartitionId,
+        caller: Caller,
+        call: Call,
+        now_ns: u64,
+        out: &mut Output,
+    ) {
+        match call {
+            Call::Write { request, key, item, condition, return_old, .. } => {
+                let (state, lead) = match self.led(partition) {
+                    Ok(led) => led,
+                    Err(reply) => return self.answer(caller, reply, out),
+                };
+                let met = trust(lead.evaluate(state, &key, condition.as_ref(), return_old));
+                match met {
+                    Evaluated::Allowed(old) => {
+                        let old = old.filter(|_| return_old);
+                        let write = Write { request, key, item };
+                        self.append_write(partition, caller, write, Reply::Written(old), now_ns, out);
+                    }
+                    Evaluated::Refused { old, after: None } => {
+                        let reply = self.if_leased(partition, Reply::ConditionFailed(old), now_ns);
+                        self.answer(caller, reply, out);
+                    }
+                    Evaluated::Refused { old, after: Some(index) } => {
+                        lead.wait(index, Waiter { caller, reply: Reply::ConditionFailed(old) });
+                    }
+                }
+            }
+            Call::Propose { payload, .. } => {
+                let effect = match Command::decode(&payload) {
+                    Ok(command) => command.is_some_and(|it| it.has_effect()),
+                    Err(why) => {
+                        return self.answer(caller, Reply::Failed(why.to_string()), out);
+                    }
+                };
+                let appended = self.append(partition, payload, effect, now_ns, out);
+                self.answer_when_committed(partition, caller, Reply::Done, appended, out);
+            }
+            _ => unreachable!("only what is appended comes here"),
+        }
+    }
+
+    fn append_write(
+        &mut self,
+        partition: PartitionId,
+        caller: Caller,
+        write: Write,
+        reply: Reply,
+        now_ns: u64,
+        out: &mut Output,
+    ) {
+        let (key, item) = (write.key.clone(), write.item.clone());
+        let payload = Command::Write(write).encode();
+        let appended = self.append(partition, payload, true, now_ns, out);
+        if let (Some(at), Ok((_, lead))) = (appended, self.led(partition)) {
+            lead.wrote(key, at.index, item);
+        }
+        self.answer_when_committed(partition, caller, reply, appended, out);
+    }
+
+    fn answer_when_committed(
+        &mut self,
+        partition: PartitionId,
+        caller: Caller,
+        reply: Reply,
+        appended: Option<Position>,
+        out: &mut Output,
+    ) {
+        match (appended, self.led(partition)) {
+            (Some(at), Ok((_, lead))) => lead.wait(at.index, Waiter { caller, reply }),
+            _ => self.answer(caller, Reply::NotLeader(None), out),
+        }
+    }
+
+    /// Appends to the log of a partition that this node leads.
+    pub(super) fn append(
+        &mut self,
+        partition: PartitionId,
+        payload: Bytes,
+        effect: bool,
+        now_ns: u64,
+        out: &mut Output,
+    ) -> Option<Position> {
+        let appended = self.with_replica(partition, now_ns, out, |replica, _, effects| {
+            replica.propose(payload, effect, effects)
+        })??;
+        self.dirty.insert(partition);
+        if effect && let Ok((_, lead)) = self.led(partition) {
+            lead.last_effect = appended.index;
+        }
+        Some(appended)
+    }
+
+    /// An answer from what is committed here counts only while nobody else can have committed more.
+    fn if_leased(&self, partition: PartitionId, reply: Reply, now_ns: u64) -> Reply {
+        let leased = self
+            .hosted
+            .get(&partition)
+            .is_some_and(|it| it.replica.is_ready() && it.replica.has_lease(self.surroundings(now_ns)));
+        if leased { reply } else { Reply::NotLeader(None) }
+    }
+
+    /// The partition, if it may answer a read: with a lease, or on request whatever it has.
+    fn readable(
+        &self,
+        partition: PartitionId,
+        consistent: bool,
+        now_ns: u64,
+    ) -> Result<&Partition, Reply> {
+        let Some(Hosted { replica, machine: Machine::Partition(state, _), .. }) =
+            self.hosted.get(&partition)
+        else {
+            return Err(Reply::NotHosted);
+        };
+        let newest = replica.is_ready() && replica.has_lease(self.surroundings(now_ns));
+        if newest || !consistent { Ok(state) } else { Err(Reply::NotLeader(replica.leader())) }
+    }
+
+    pub(super) fn get(
+        &self,
+        partition: PartitionId,
+        key: &ItemKey,
+        consistent: bool,
+        now_ns: u64,
+    ) -> Reply {
+        match self.readable(partition, consistent, now_ns) {
+            Ok(state) => Reply::Item(trust(state.store().get(key))),
+            Err(reply) => reply,
+        }
+    }
+
+    pub(super) fn scan(
+        &self,
+        partition: PartitionId,
+        after: Option<&ItemKey>,
+        (items_max, bytes_max): (usize, usize),
+        consistent: bool,
+        now_ns: u64,
+    ) -> Reply {
+        let state = match self.readable(partition, consistent, now_ns) {
+            Ok(state) => state,
+            Err(reply) => return reply,
+        };
+        let (mut items, mut bytes, mut more) = (Vec::new(), 0, false);
+        let mut take = |key: &ItemKey, item: &Bytes| {
+            more = items.len() >= items_max || bytes >= bytes_max;
+            if !more {
+                bytes += item.len();
+                items.push((key.clone(), item.clone()));
+            }
+            !more
+        };
+        trust(state.store().scan(after, &mut take));
+        Reply::Page { items, more }
+    }
+
+    // Commits and leadership.
+
+    pub(super) fn apply_to_partition(
+        &mut self,
+        partition: PartitionId,
+        position: Position,
+        payload: &Bytes,
+        out: &mut Output,
+    ) {
+        let Some(hosted) = self.hosted.get_mut(&partition) else { return };
+        let term = hosted.replica.term();
+        let Machine::Partition(state, lead) = &mut hosted.machine else { return };
+        trust(state.apply(position.index, payload));
+        let Some(lead) = lead else { return };
+        let key = match Command::decode(payload) {
+            Ok(Some(Command::Write(write))) => Some(write.key),
+            _ => None,
+        };
+        let answered = lead.committed(position.index, key.as_ref());
+        let marker = lead.unreported.filter(|it| it.at == position && position.term == term);
+        if let Some(it) = marker {
+            lead.unreported = None;
+            self.marked
+                .entry((it.coordinator, it.backup, it.attempt))
+                .or_default()
+                .push((partition, position));
+            out.points.push((points::CUT_MARKED, partition.0));
+        }
+        for Waiter { caller, reply } in answered {
+            self.answer(caller, reply, out);
+        }
+    }
+
+    /// The replica leads and everything it inherited is committed and applied.
+    pub(super) fn begin_lead(&mut self, partition: PartitionId, now_ns: u64, out: &mut Output) {
+        self.abandon_older_lead(partition, out);
+        let Some(hosted) = self.hosted.get_mut(&partition) else { return };
+        match &mut hosted.machine {
+            Machine::Partition(_, lead @ None) => {
+                let last_effect = hosted.replica.log().last_effect();
+                *lead = Some(Lead::new(hosted.replica.term(), last_effect));
+                self.note_leader(partition, out);
+            }
+            Machine::Partition(_, Some(_)) => {}
+            Machine::Catalog(..) => self.begin_catalog_lead(now_ns, out),
+        }
+    }
+
+    /// Leadership may have been lost and won again within one step.
+    fn abandon_older_lead(&mut self, partition: PartitionId, out: &mut Output) {
+        let older = self.hosted.get(&partition).is_some_and(|it| match &it.machine {
+            Machine::Partition(_, Some(lead)) => lead.term != it.replica.term(),
+            Machine::Catalog(_, _, Some(lead)) => lead.term != it.replica.term(),
+            _ => false,
+        });
+        if older {
+            self.abandon_lead(partition, out);
+        }
+    }
+
+    /// The replica leads no more: nobody may wait for it any longer.
+    pub(super) fn abandon_lead(&mut self, partition: PartitionId, out: &mut Output) {
+        let Some(hosted) = self.hosted.get_mut(&partition) else { return };
+        let Machine::Partition(_, lead) = &mut hosted.machine else {
+            return self.abandon_catalog_lead(out);
+        };
+        let Some(mut lead) = lead.take() else { return };
+        if let Some(hold) = lead.hold {
+            self.holds.remove(&(hold.deadline_ns, partition));
+            out.points.push((points::HOLD_END, partition.0));
+        }
+        let (waiters, queue) = lead.abandon();
+        for waiter in waiters {
+            self.answer(waiter.caller, Reply::Unknown, out);
+        }
+        for queued in queue {
+            self.answer(queued.caller, Reply::NotLeader(None), out);
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! What travels between nodes, and between clients and nodes; and what a node's log holds.
+
+use crate::api::{Request, Response, WireError};
+use crate::archive::format::PartRef;
+use crate::cut;
+use crate::expression::Condition;
+use crate::ids::{
+    BackupId, Epoch, HashRange, NodeId, PartitionId, Position, RestoreId, TableId, Term,
+};
+use crate::item::Item;
+use crate::metadata::{Applied, Backup, Command, ManifestRef, Refusal, Restore, Table};
+use crate::partition::{ItemKey, RequestId};
+use crate::replication::{self, Heartbeat, Record, Sender};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+/// A datagram.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Wire {
+    /// From node to node.
+    Peer(Envelope),
+    /// From a client to a request router.
+    Request {
+        /// The client's number for it, unique over the client's life.
+        id: u64,
+        /// What is asked for.
+        request: Request,
+    },
+    /// The answer to a request.
+    Response {
+        /// The client's number for the request.
+        id: u64,
+        /// What came of it.
+        response: Result<Response, WireError>,
+    },
+}
+
+impl Wire {
+    /// The bytes that are sent.
+    #[must_use]
+    pub fn encode(&self) -> Bytes {
+        postcard::to_stdvec(self).expect("a message is plain data").into()
+    }
+
+    /// Reads what [`Wire::encode`] wrote.
+    ///
+    /// # Errors
+    /// The bytes are no message.
+    pub fn decode(bytes: &[u8]) -> Result<Self, postcard::Error> {
+        postcard::from_bytes(bytes)
+    }
+}
+
+/// Everything that one node has to say to another at one moment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Envelope {
+    /// Which life of the sender speaks, and under which promise to the receiver.
+    pub sender: Sender,
+    /// The messages, in order.
+    pub messages: Vec<PeerMessage>,
+}
+
+/// A message from node to node.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum PeerMessage {
+    /// The sender lives.
+    Heartbeat(Heartbeat),
+    /// The sender believes that the receiver leads these, in these terms.
+    Believed(Vec<(PartitionId, Term)>),
+    /// The sender does not lead these in these terms.
+    Relinquished(Vec<(PartitionId, Term)>),
+    /// Of one replication group.
+    Replica(PartitionId, replication::Message),
+    /// Is nobody else elected where I lead in these terms? One round for many partitions.
+    Check {
+        /// The round.
+        round: u64,
+        /// Partitions and the terms in which the sender leads them.
+        leads: Vec<(PartitionId, Term)>,
+    },
+    /// Nobody else was elected here, in these terms.
+    Checked {
+        /// The round.
+        round: u64,
+        /// The partitions whose term at the sender is still that one.
+        partitions: Vec<PartitionId>,
+    },
+    /// Of a cut.
+    Cut(cut::Message),
+    /// The sender wants something done.
+    Call(u64, Call),
+    /// The answer to a call.
+    Reply(u64, Reply),
+}
+
+/// A replica that a node is to host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostSpec {
+    /// The table.
+    pub table: TableId,
+    /// The partition.
+    pub partition: PartitionId,
+    /// Its range.
+    pub range: HashRange,
+    /// Which version of that range.
+    pub epoch: Epoch,
+    /// The group, the preferred leader first.
+    pub members: Vec<NodeId>,
+}
+
+/// A partition of a sealed backup and where it is cut.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartitionTarget {
+    /// The partition.
+    pub partition: PartitionId,
+    /// Its range.
+    pub range: HashRange,
+    /// Where its marker stands.
+    pub cut: Position,
+}
+
+/// What one node asks of another, or of itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Call {
+    /// Put or delete one item.
+    Write {
+        /// The partition.
+        partition: PartitionId,
+        /// The client's number for the request.
+        request: RequestId,
+        /// Which item.
+        key: ItemKey,
+        /// The new item, encoded; none deletes.
+        item: Option<Bytes>,
+        /// What must hold of the item that is there.
+        condition: Option<Condition>,
+        /// Whether the answer carries the item that was there.
+        return_old: bool,
+    },
+    /// Read one item.
+    Get {
+        /// The partition.
+        partition: PartitionId,
+        /// Which item.
+        key: ItemKey,
+        /// Whether it must be the newest version.
+        consistent: bool,
+    },
+    /// Read a page of items in key order.
+    Scan {
+        /// The partition.
+        partition: PartitionId,
+        /// Behind this key.
+        after: Option<ItemKey>,
+        /// At most so many.
+        items_max: u32,
+        /// Stops behind the item that reaches this size.
+        bytes_max: u32,
+        /// Whether they must be the newest versions.
+        consistent: bool,
+    },
+    /// Apply this to the catalog.
+    Metadata(Command),
+    /// Look up a table by its name.
+    Table(String),
+    /// Look up all tables.
+    Tables,
+    /// Look up a backup by its ARN.
+    Backup(String),
+    /// Look up all backups.
+    Backups,
+    /// Host these replicas.
+    Host(Vec<HostSpec>),
+    /// Remove these replicas.
+    Drop(Vec<PartitionId>),
+    /// Archive those of these partitions that the receiver leads, up to their cuts, and write a
+    /// part of the backup that lists them.
+    ArchivePart {
+        /// The backup.
+        backup: BackupId,
+        /// The backup's id in the archive.
+        backup_key: String,
+        /// The table.
+        table: TableId,
+        /// The partitions.
+        partitions: Vec<PartitionTarget>,
+    },
+    /// Fill a partition that the receiver leads from one of a backup.
+    RestorePartition {
+        /// The restore.
+        restore: RestoreId,
+        /// The partition to fill.
+        target: PartitionId,
+        /// The partition of the backup.
+        source: PartitionId,
+        /// The backup's id in the archive.
+        backup_key: String,
+        /// Where the backup's manifest stands.
+        manifest: ManifestRef,
+    },
+    /// Append this to the log of a partition that the receiver leads, and answer once committed.
+    Propose {
+        /// The partition.
+        partition: PartitionId,
+        /// The entry.
+        payload: Bytes,
+    },
+}
+
+/// The answer to a call.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Reply {
+    /// The write is committed; this was there before, if asked for.
+    Written(Option<Item>),
+    /// The write's condition does not hold of this; nothing was written.
+    ConditionFailed(Option<Item>),
+    /// The item, encoded.
+    Item(Option<Bytes>),
+    /// Items in key order, encoded; whether the partition has more behind them.
+    Page {
+        /// Keys and encoded items.
+        items: Vec<(ItemKey, Bytes)>,
+        /// Whether there are more.
+        more: bool,
+    },
+    /// What the catalog did.
+    Applied(Box<Result<Applied, Refusal>>),
+    /// The table and the restore that fills it.
+    Table(Option<Box<(Table, Option<Restore>)>>),
+    /// Names of tables, in order.
+    Tables(Vec<String>),
+    /// The backup.
+    Backup(Option<Box<Backup>>),
+    /// All backups, in the order in which they were asked for.
+    Backups(Vec<Backup>),
+    /// Done, durably.
+    Done,
+    /// A part of the backup, and the archived bytes it refers to; the partitions that it covers.
+    Part(PartRef, u64),
+    /// The partition is complete, with so many items.
+    Restored(u64),
+    /// The receiver does not lead the group, or not yet; nothing was done. Perhaps this node does.
+    NotLeader(Option<NodeId>),
+    /// The receiver has no such partition; nothing was done.
+    NotHosted,
+    /// Leadership was lost underway: the outcome is unknown.
+    Unknown,
+    /// Could not be done.
+    Failed(String),
+}
+
+/// Why a call has no reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallError {
+    /// None came in time; the outcome is unknown.
+    Timeout,
+}
+
+/// Who made a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Caller {
+    /// The node.
+    pub node: NodeId,
+    /// Its number for the call.
+    pub id: u64,
+}
+
+/// A record of the node's log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum LogRecord {
+    /// The node started so many times.
+    Started(u64),
+    /// The node hosts this replica from here on.
+    Hosted(HostSpec),
+    /// The node hosts this replica no more.
+    Dropped(PartitionId),
+    /// Of one replica.
+    Replica(PartitionId, Record),
+}

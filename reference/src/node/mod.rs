@@ -1,0 +1,28 @@
+//! A storage node: what one process does.
+//!
+//! [`Core`] is pure: it takes time and [`Input`]s, keeps the replicas that the node hosts, and asks
+//! for outputs (messages, log records, replies, flows to start). The shell around it
+//! ([`serve`]) is thin: it waits, and carries inputs and outputs through [`crate::env::Env`].
+//!
+//! ```text
+//! network ─┐                          ┌─> messages, some only after the log is durable
+//! flows   ─┼─> Input ─> Core::step ─> ┼─> log writer ─> fsync ─> Input::Persisted
+//! timer   ─┘                          └─> flows (archive, restore, catalog work)
+//! ```
+
+mod boot;
+mod catalog;
+mod core;
+mod data;
+mod hold;
+mod log_writer;
+mod message;
+mod replicas;
+mod shell;
+
+pub use self::core::{Config, Core, Flow, Hosted, Input, Output};
+pub use boot::{BootError, serve};
+pub use message::{
+    Call, CallError, Caller, Envelope, HostSpec, LogRecord, PartitionTarget, PeerMessage, Reply, Wire,
+};
+pub use shell::Shell;

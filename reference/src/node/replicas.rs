@@ -1,0 +1,410 @@
+//! The replicas of a node: carrying their messages, their log records and their commits; and the
+//! heartbeats, digests and campaigns that all of them share.
+
+use super::core::{Awaiting, Committed, Core, Machine, Output};
+use super::message::{Caller, HostSpec, LogRecord, PeerMessage, Reply};
+use crate::ids::{Incarnation, NodeId, PartitionId, Term};
+use crate::mutants::Mutants;
+use crate::replication::{
+    Effects, Heartbeat, Liveness, Message, Record, Replica, Sender, Surroundings,
+};
+use crate::points;
+use std::collections::BTreeMap;
+
+impl<M: Mutants> Core<M> {
+    /// Lets one replica take a step and carries out what it asks for.
+    pub(super) fn with_replica<T>(
+        &mut self,
+        partition: PartitionId,
+        now_ns: u64,
+        out: &mut Output,
+        step: impl FnOnce(&mut Replica, Surroundings<'_>, &mut Effects) -> T,
+    ) -> Option<T> {
+        let mut effects = Effects::default();
+        let at = Surroundings { now_ns, liveness: &self.liveness };
+        let hosted = self.hosted.get_mut(&partition)?;
+        let result = step(&mut hosted.replica, at, &mut effects);
+        self.absorb(partition, effects, out);
+        Some(result)
+    }
+
+    fn absorb(&mut self, partition: PartitionId, effects: Effects, out: &mut Output) {
+        self.changed.insert(partition);
+        for (to, message) in effects.sends {
+            out.send(to, PeerMessage::Replica(partition, message));
+        }
+        for record in effects.records {
+            let last = match &record {
+                Record::Entries(entries) => entries.last().map(crate::replication::Entry::position),
+                Record::Vote { .. } => None,
+            };
+            self.write_log(LogRecord::Replica(partition, record), out);
+            if let Some(position) = last {
+                self.await_durable(Awaiting::Entries(partition, position), out);
+            }
+        }
+        for (to, message) in effects.sends_after_persist {
+            self.await_durable(Awaiting::Message(partition, to, message), out);
+        }
+    }
+
+    fn write_log(&mut self, record: LogRecord, out: &mut Output) {
+        self.lsn += 1;
+        out.log.push(record);
+    }
+
+    /// Does something once everything written so far is durable.
+    fn await_durable(&mut self, then: Awaiting, out: &mut Output) {
+        if self.lsn_durable >= self.lsn || self.mutants.acknowledge_before_fsync() {
+            self.durable(then, out);
+        } else {
+            self.awaiting.push_back((self.lsn, then));
+        }
+    }
+
+    pub(super) fn on_persisted(&mut self, lsn: u64, _now_ns: u64, out: &mut Output) {
+        self.lsn_durable = self.lsn_durable.max(lsn);
+        while self.awaiting.front().is_some_and(|(at, _)| *at <= self.lsn_durable) {
+            let (_, then) = self.awaiting.pop_front().expect("it was just seen");
+            self.durable(then, out);
+        }
+    }
+
+    fn durable(&mut self, then: Awaiting, out: &mut Output) {
+        match then {
+            Awaiting::Entries(partition, position) => {
+                let mut effects = Effects::default();
+                if let Some(hosted) = self.hosted.get_mut(&partition) {
+                    hosted.replica.on_persisted(position, &mut effects);
+                    self.absorb(partition, effects, out);
+                }
+            }
+            Awaiting::Message(partition, to, message) => {
+                let Some(hosted) = self.hosted.get(&partition) else { return };
+                if to == self.config.me {
+                    self.to_self.push_back((partition, message));
+                } else if hosted.replica.still_means(to, &message) {
+                    out.send(to, PeerMessage::Replica(partition, message));
+                }
+            }
+            Awaiting::Reply(caller, reply) => self.answer(caller, reply, out),
+        }
+    }
+
+    pub(super) fn on_replica(
+        &mut self,
+        from: NodeId,
+        sender: Sender,
+        partition: PartitionId,
+        message: Message,
+        now_ns: u64,
+        out: &mut Output,
+    ) {
+        self.with_replica(partition, now_ns, out, |replica, at, effects| {
+            replica.receive(from, sender, message, at, effects);
+        });
+    }
+
+    // Hosting.
+
+    pub(super) fn on_host(
+        &mut self,
+        caller: Caller,
+        specs: Vec<HostSpec>,
+        now_ns: u64,
+        out: &mut Output,
+    ) {
+        for spec in specs {
+            if self.hosted.contains_key(&spec.partition) || !spec.members.contains(&self.config.me)
+            {
+                continue;
+            }
+            self.insert_partition(&spec);
+            let partition = spec.partition;
+            self.write_log(LogRecord::Hosted(spec), out);
+            self.changed.insert(partition);
+            self.arm_campaign(partition, now_ns, now_ns);
+        }
+        self.await_durable(Awaiting::Reply(caller, Reply::Done), out);
+    }
+
+    pub(super) fn on_drop(&mut self, caller: Caller, partitions: &[PartitionId], out: &mut Output) {
+        for &partition in partitions {
+            if self.hosted.contains_key(&partition) {
+                self.abandon_lead(partition, out);
+                self.redigest(partition, (None, None));
+                self.disarm_campaign(partition);
+                self.hosted.remove(&partition);
+                self.lagging.remove(&partition);
+                self.write_log(LogRecord::Dropped(partition), out);
+            }
+        }
+        self.await_durable(Awaiting::Reply(caller, Reply::Done), out);
+    }
+
+    // Following up on a replica's step.
+
+    /// Applies what is newly committed, and takes note of a new role.
+    pub(super) fn advance(&mut self, partition: PartitionId, now_ns: u64, out: &mut Output) {
+        self.apply_committed(partition, now_ns, out);
+        let Some(hosted) = self.hosted.get(&partition) else { return };
+        let (replica, at) = (&hosted.replica, self.surroundings(now_ns));
+        let led = replica.is_leader().then(|| replica.term());
+        let bound = replica.bound_to().map(|it| (it, replica.term()));
+        let settled = replica.is_leader() || replica.follows_live_leader(at);
+        let (ready, lags) = (replica.is_ready(), replica.lags());
+        self.redigest(partition, (led, bound));
+        if settled {
+            self.disarm_campaign(partition);
+        } else if self.hosted[&partition].campaign_ns.is_none() {
+            let from_ns = now_ns + self.config.replication.election_ns;
+            self.arm_campaign(partition, from_ns, now_ns);
+        }
+        if lags {
+            if self.lagging.is_empty() {
+                self.next_resend_ns = now_ns + self.config.replication.resend_ns;
+            }
+            self.lagging.insert(partition);
+        } else {
+            self.lagging.remove(&partition);
+        }
+        if ready {
+            self.begin_lead(partition, now_ns, out);
+        } else if led.is_none() {
+            self.abandon_lead(partition, out);
+        }
+    }
+
+    fn apply_committed(&mut self, partition: PartitionId, now_ns: u64, out: &mut Output) {
+        loop {
+            let Some(hosted) = self.hosted.get(&partition) else { return };
+            let (applied, table) = match &hosted.machine {
+                Machine::Partition(it, _) => (it.applied(), Some(it.table)),
+                Machine::Catalog(_, applied, _) => (*applied, None),
+            };
+            if applied >= hosted.replica.commit() {
+                return;
+            }
+            let entry = hosted.replica.log().get(applied.next()).expect("it is committed").clone();
+            let (position, payload) = (entry.position(), entry.payload);
+            let seen = Committed { table, partition, position, payload: payload.clone() };
+            out.committed.push(seen);
+            if table.is_some() {
+                self.apply_to_partition(partition, position, &payload, out);
+            } else {
+                self.apply_to_catalog(position, &payload, now_ns, out);
+            }
+        }
+    }
+
+    // Digests: what each pair of nodes believes about who leads what.
+
+    fn redigest(&mut self, partition: PartitionId, now: (Option<Term>, Option<(NodeId, Term)>)) {
+        let Some(hosted) = self.hosted.get_mut(&partition) else { return };
+        let before = std::mem::replace(&mut hosted.digested, now);
+        if before == now {
+            return;
+        }
+        let me = self.config.me;
+        for (led, bound) in [before, now] {
+            if let Some(term) = led {
+                for &node in hosted.replica.members().iter().filter(|&&it| it != me) {
+                    *self.led_digests.entry(node).or_default() ^= digest(partition, term);
+                }
+            }
+            if let Some((node, term)) = bound {
+                *self.bound_digests.entry(node).or_default() ^= digest(partition, term);
+            }
+        }
+    }
+
+    pub(super) fn on_heartbeat(
+        &mut self,
+        from: NodeId,
+        incarnation: Incarnation,
+        heartbeat: &Heartbeat,
+        now_ns: u64,
+        out: &mut Output,
+    ) {
+        let change = self.liveness.on_heartbeat(from, incarnation, heartbeat, now_ns);
+        if change.new_incarnation {
+            self.send_heartbeat(from, now_ns, out);
+        }
+        if change.new_incarnation || change.new_promise {
+            let led: Vec<PartitionId> = self.led_with(from).map(|(it, _)| it).collect();
+            self.reassert(from, led, now_ns, out);
+        }
+        let believed = self.bound_digests.get(&from).copied().unwrap_or(0);
+        if self.liveness.on_digest(from, believed == heartbeat.led_digest) {
+            let believed = self.hosted.iter().filter(|(_, it)| it.replica.bound_to() == Some(from));
+            let believed = believed.map(|(id, it)| (*id, it.replica.term())).collect();
+            out.send(from, PeerMessage::Believed(believed));
+        }
+    }
+
+    /// The partitions that this node leads and `node` is a member of.
+    fn led_with(&self, node: NodeId) -> impl Iterator<Item = (PartitionId, Term)> {
+        self.hosted.iter().filter_map(move |(id, it)| {
+            let replica = &it.replica;
+            let led = replica.is_leader() && replica.members().contains(&node);
+            led.then(|| (*id, replica.term()))
+        })
+    }
+
+    fn reassert(
+        &mut self,
+        node: NodeId,
+        partitions: Vec<PartitionId>,
+        now_ns: u64,
+        out: &mut Output,
+    ) {
+        for partition in partitions {
+            self.with_replica(partition, now_ns, out, |replica, at, effects| {
+                replica.reassert(node, at.now_ns, effects);
+            });
+        }
+    }
+
+    /// `from` believes that this node leads these. Where it does not, it says so; where it leads
+    /// something that `from` does not know, it asserts itself.
+    pub(super) fn on_believed(
+        &mut self,
+        from: NodeId,
+        believed: &[(PartitionId, Term)],
+        now_ns: u64,
+        out: &mut Output,
+    ) {
+        for &(partition, term) in believed {
+            // A follower in a higher term takes no appends: leadership in a lower one is over, and
+            // it must be over before it is relinquished, since a lease may still rest on it.
+            self.with_replica(partition, now_ns, out, |replica, _, effects| {
+                replica.learn_term(term, effects);
+            });
+        }
+        let believed: BTreeMap<PartitionId, Term> = believed.iter().copied().collect();
+        let leads = |id: &PartitionId| {
+            self.hosted.get(id).is_some_and(|it| it.replica.is_leader())
+        };
+        let relinquished: Vec<(PartitionId, Term)> =
+            believed.iter().filter(|(id, _)| !leads(id)).map(|(id, term)| (*id, *term)).collect();
+        let unknown = self.led_with(from).filter(|(id, term)| believed.get(id) != Some(term));
+        let unknown: Vec<PartitionId> = unknown.map(|(id, _)| id).collect();
+        if !relinquished.is_empty() {
+            out.send(from, PeerMessage::Relinquished(relinquished));
+        }
+        self.reassert(from, unknown, now_ns, out);
+    }
+
+    pub(super) fn on_relinquished(
+        &mut self,
+        from: NodeId,
+        leads: Vec<(PartitionId, Term)>,
+        now_ns: u64,
+        out: &mut Output,
+    ) {
+        for (partition, term) in leads {
+            self.with_replica(partition, now_ns, out, |replica, _, effects| {
+                replica.on_relinquished(from, term, effects);
+            });
+        }
+    }
+
+    fn send_heartbeat(&self, to: NodeId, now_ns: u64, out: &mut Output) {
+        let led_digest = self.led_digests.get(&to).copied().unwrap_or(0);
+        let heartbeat = self.liveness.heartbeat(to, now_ns, led_digest);
+        out.send(to, PeerMessage::Heartbeat(heartbeat));
+    }
+
+    // Campaigns.
+
+    /// Arms a campaign at `from_ns` or later: members take turns, so that they do not split votes.
+    fn arm_campaign(&mut self, partition: PartitionId, from_ns: u64, now_ns: u64) {
+        self.disarm_campaign(partition);
+        let election_ns = self.config.replication.election_ns;
+        let Some(hosted) = self.hosted.get_mut(&partition) else { return };
+        let replica = &hosted.replica;
+        let members = replica.members();
+        let place = |node: NodeId| members.iter().position(|&it| it == node);
+        let mine = place(self.config.me).expect("a replica stands on a member");
+        // Behind the leader that failed, in the order of the members.
+        let turn = match replica.bound_to().and_then(place) {
+            Some(failed) => (mine + members.len() - failed - 1) % members.len(),
+            None => mine,
+        } as u64;
+        let jitter_ns = digest(partition, Term(now_ns ^ mine as u64)) % (election_ns / 8 + 1);
+        let at_ns = (from_ns + turn * election_ns / 2 + jitter_ns * turn.min(1))
+            .max(self.liveness.votes_from_ns());
+        hosted.campaign_ns = Some(at_ns);
+        self.campaigns.insert((at_ns, partition));
+    }
+
+    fn disarm_campaign(&mut self, partition: PartitionId) {
+        if let Some(hosted) = self.hosted.get_mut(&partition)
+            && let Some(at_ns) = hosted.campaign_ns.take()
+        {
+            self.campaigns.remove(&(at_ns, partition));
+        }
+    }
+
+    fn run_campaigns(&mut self, now_ns: u64, out: &mut Output) {
+        while let Some(&(at_ns, partition)) = self.campaigns.first()
+            && at_ns <= now_ns
+        {
+            let from_ns = now_ns + self.config.replication.election_ns;
+            self.arm_campaign(partition, from_ns, now_ns);
+            self.with_replica(partition, now_ns, out, |replica, at, effects| {
+                replica.campaign(at, effects);
+            });
+        }
+    }
+
+    // Time.
+
+    pub(super) fn on_tick(&mut self, now_ns: u64, out: &mut Output) {
+        self.suspect_silent_peers(now_ns);
+        self.run_campaigns(now_ns, out);
+        self.end_holds(now_ns, out);
+        self.end_checks(now_ns, out);
+        self.tick_coordinators(now_ns, out);
+        if now_ns >= self.next_resend_ns && !self.lagging.is_empty() {
+            self.next_resend_ns = now_ns + self.config.replication.resend_ns;
+            for partition in std::mem::take(&mut self.lagging) {
+                self.with_replica(partition, now_ns, out, |replica, at, effects| {
+                    replica.resend(at, effects);
+                });
+            }
+        }
+        if now_ns >= self.next_heartbeat_ns {
+            self.next_heartbeat_ns = now_ns + self.config.replication.heartbeat_ns;
+            let peers: Vec<NodeId> = self.liveness.peers().collect();
+            peers.into_iter().for_each(|it| self.send_heartbeat(it, now_ns, out));
+        }
+    }
+
+    fn suspect_silent_peers(&mut self, now_ns: u64) {
+        for node in self.liveness.take_expired(now_ns) {
+            let orphans = self.hosted.iter().filter(|(_, it)| it.replica.bound_to() == Some(node));
+            let orphans: Vec<PartitionId> = orphans.map(|(id, _)| *id).collect();
+            orphans.into_iter().for_each(|it| self.arm_campaign(it, now_ns, now_ns));
+        }
+    }
+
+    /// What this node knows about its peers.
+    #[must_use]
+    pub fn liveness(&self) -> &Liveness {
+        &self.liveness
+    }
+
+    /// Notes a point of a replica's life.
+    pub(super) fn note_leader(&self, partition: PartitionId, out: &mut Output) {
+        out.points.push((points::LEADER, partition.0));
+    }
+}
+
+/// A number for "this partition in this term", for digests; a mix as in SplitMix64.
+fn digest(partition: PartitionId, term: Term) -> u64 {
+    let mut it = partition.0.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ term.0.wrapping_add(0x1234_5678);
+    it = (it ^ (it >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    it = (it ^ (it >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    it ^ (it >> 31)
+}

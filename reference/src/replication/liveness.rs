@@ -1,0 +1,213 @@
+//! What one node knows about the others: who is heard from, and which promises stand.
+//!
+//! A heartbeat from A that reaches B makes B promise: "until my clock shows now + lease, no
+//! partition that follows a leader of your incarnation on your node elects anybody else here". B's
+//! next heartbeat names the heartbeat that it answers, and A counts the promise from the moment
+//! it had *sent* that one, less a margin for drift: A's idea of the promise ends before B's does.
+
+use super::Settings;
+use super::message::Sender;
+use crate::ids::{Incarnation, NodeId};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The one periodic message between a pair of nodes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heartbeat {
+    /// The sender's monotonic clock when it was sent.
+    pub sent_ns: u64,
+    /// The receiver's heartbeat that this answers: its incarnation, and its clock at sending.
+    pub answers: Option<(Incarnation, u64)>,
+    /// A digest of the (partition, term) pairs that the sender leads and the receiver is member
+    /// of. The receiver compares it with what it believes.
+    pub led_digest: u64,
+    /// The number of the sender's promise to the receiver; it changes whenever one lapses.
+    pub promise: u64,
+}
+
+#[derive(Debug, Default)]
+struct Peer {
+    /// The newest incarnation that was heard from.
+    incarnation: Incarnation,
+    /// Until when this node's promise to that incarnation stands.
+    promised_until_ns: u64,
+    /// The number of that promise.
+    promised: u64,
+    /// Until when the peer's promise to this node stands.
+    promise_until_ns: u64,
+    /// The number of the peer's promise.
+    promise: u64,
+    /// The heartbeat to answer next.
+    answers: Option<(Incarnation, u64)>,
+    /// How many heartbeats in a row showed another idea of who leads what.
+    digest_mismatches: u32,
+}
+
+/// What a heartbeat changed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Change {
+    /// The peer has restarted: what it had accepted before must be accepted again.
+    pub new_incarnation: bool,
+    /// The peer gave its promise anew after it had lapsed: likewise.
+    pub new_promise: bool,
+}
+
+/// One node's knowledge of its peers.
+#[derive(Debug)]
+pub struct Liveness {
+    incarnation: Incarnation,
+    settings: Settings,
+    /// Before this instant, promises of an earlier incarnation may still stand.
+    votes_from_ns: u64,
+    peers: BTreeMap<NodeId, Peer>,
+}
+
+impl Liveness {
+    /// A node that has just started. `fresh` says that it never ran before, so that no promise of
+    /// an earlier incarnation can stand.
+    #[must_use]
+    pub fn new(
+        me: NodeId,
+        nodes: &[NodeId],
+        incarnation: Incarnation,
+        now_ns: u64,
+        fresh: bool,
+        settings: Settings,
+    ) -> Self {
+        let others = nodes.iter().filter(|&&it| it != me);
+        Self {
+            incarnation,
+            settings,
+            votes_from_ns: if fresh { now_ns } else { now_ns + settings.lease_ns },
+            peers: others.map(|&it| (it, Peer::default())).collect(),
+        }
+    }
+
+    /// The other nodes.
+    pub fn peers(&self) -> impl Iterator<Item = NodeId> {
+        self.peers.keys().copied()
+    }
+
+    /// Whether this node may vote: no promise of an earlier incarnation of it can stand any more.
+    #[must_use]
+    pub fn may_vote(&self, now_ns: u64) -> bool {
+        now_ns >= self.votes_from_ns
+    }
+
+    /// When [`Liveness::may_vote`] begins to hold.
+    #[must_use]
+    pub fn votes_from_ns(&self) -> u64 {
+        self.votes_from_ns
+    }
+
+    /// Whether this node has promised not to elect another leader than one on `node`.
+    #[must_use]
+    pub fn promised(&self, node: NodeId, incarnation: Incarnation, now_ns: u64) -> bool {
+        self.peers.get(&node).is_some_and(|it| {
+            it.incarnation == incarnation && now_ns < it.promised_until_ns
+        })
+    }
+
+    /// When the promise to `node` ends, if it stands.
+    #[must_use]
+    pub fn promise_ends_ns(&self, node: NodeId, now_ns: u64) -> Option<u64> {
+        let until_ns = self.peers.get(&node)?.promised_until_ns;
+        (now_ns < until_ns).then_some(until_ns)
+    }
+
+    /// Whether `node` has promised this node its support, and the promise is this one.
+    #[must_use]
+    pub fn supported_by(&self, node: NodeId, under: Sender, now_ns: u64) -> bool {
+        self.peers.get(&node).is_some_and(|it| {
+            it.incarnation == under.incarnation
+                && it.promise == under.promise
+                && now_ns < it.promise_until_ns
+        })
+    }
+
+    /// How this node signs what it sends to `to`.
+    #[must_use]
+    pub fn signature(&self, to: NodeId) -> Sender {
+        let promise = self.peers.get(&to).map_or(0, |it| it.promised);
+        Sender { incarnation: self.incarnation, promise }
+    }
+
+    /// Whether `node` was heard from lately.
+    #[must_use]
+    pub fn alive(&self, node: NodeId, now_ns: u64) -> bool {
+        self.promise_ends_ns(node, now_ns).is_some()
+    }
+
+    /// The heartbeat to send to `to`.
+    #[must_use]
+    pub fn heartbeat(&self, to: NodeId, now_ns: u64, led_digest: u64) -> Heartbeat {
+        let answers = self.peers.get(&to).and_then(|it| it.answers);
+        let promise = self.signature(to).promise;
+        Heartbeat { sent_ns: now_ns, answers, led_digest, promise }
+    }
+
+    /// Takes in a heartbeat; one from an old incarnation is ignored. Returns what it changed.
+    pub fn on_heartbeat(
+        &mut self,
+        from: NodeId,
+        incarnation: Incarnation,
+        heartbeat: &Heartbeat,
+        now_ns: u64,
+    ) -> Change {
+        let Some(peer) = self.peers.get_mut(&from) else { return Change::default() };
+        if incarnation < peer.incarnation {
+            return Change::default();
+        }
+        let new_incarnation = incarnation > peer.incarnation;
+        if new_incarnation {
+            *peer = Peer { incarnation, promised: peer.promised, ..Peer::default() };
+        }
+        if peer.promised_until_ns <= now_ns {
+            peer.promised += 1;
+        }
+        peer.promised_until_ns = peer.promised_until_ns.max(now_ns + self.settings.lease_ns);
+        let newest = peer.answers.is_none_or(|(_, sent_ns)| heartbeat.sent_ns > sent_ns);
+        if newest {
+            peer.answers = Some((incarnation, heartbeat.sent_ns));
+        }
+        let new_promise = heartbeat.promise > peer.promise;
+        if let Some((mine, sent_ns)) = heartbeat.answers
+            && mine == self.incarnation
+            && heartbeat.promise >= peer.promise
+        {
+            let until_ns = sent_ns + self.settings.lease_ns - self.settings.lease_margin_ns;
+            let standing = if new_promise { 0 } else { peer.promise_until_ns };
+            peer.promise = heartbeat.promise;
+            peer.promise_until_ns = standing.max(until_ns);
+        }
+        Change { new_incarnation, new_promise }
+    }
+
+    /// Notes whether the sender's idea of what it leads equals this node's. Returns true when they
+    /// have differed for two heartbeats, and so not because a message was on its way.
+    pub fn on_digest(&mut self, from: NodeId, equal: bool) -> bool {
+        let Some(peer) = self.peers.get_mut(&from) else { return false };
+        peer.digest_mismatches = if equal { 0 } else { peer.digest_mismatches + 1 };
+        peer.digest_mismatches >= 2
+    }
+
+    /// Promises that have ended by now: their nodes are suspected, once.
+    pub fn take_expired(&mut self, now_ns: u64) -> Vec<NodeId> {
+        let expired = self
+            .peers
+            .iter_mut()
+            .filter(|(_, it)| it.promised_until_ns != 0 && it.promised_until_ns <= now_ns);
+        expired
+            .map(|(&node, peer)| {
+                peer.promised_until_ns = 0;
+                node
+            })
+            .collect()
+    }
+
+    /// The next instant at which a promise ends.
+    #[must_use]
+    pub fn next_expiry_ns(&self) -> Option<u64> {
+        self.peers.values().map(|it| it.promised_until_ns).filter(|&it| it != 0).min()
+    }
+}
