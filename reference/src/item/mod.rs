@@ -20,3 +20,5 @@ pub use value::{AttributeType, AttributeValue};
 
 /// One item: attribute names and their values. The order of names carries no meaning.
 pub type Item = BTreeMap<String, AttributeValue>;
+
+pub(crate) use limits::validate_value;
