@@ -1,1 +1,4 @@
 //! A reference implementation of backup and restore for a DynamoDB-like service.
+
+pub mod archive;
+pub mod wal;
