@@ -14,8 +14,9 @@
 //! 2. A segment is created only when its predecessor is synced to the end, and its name
 //!    is synced (the directory) before a record in it counts as durable.
 //! 3. After [`recover`], the newest segment is set to [`Tail::valid_len`] and synced
-//!    before anything is appended. Otherwise leftovers of the torn batch could follow
-//!    new records.
+//!    before anything is appended or answered. Otherwise leftovers of the torn batch could
+//!    follow new records, and records that a process crash left in the page cache alone
+//!    would be taken for durable.
 //! 4. Segments are removed from the front only, and only while a later one whose header
 //!    is synced remains.
 //!

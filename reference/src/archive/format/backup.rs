@@ -94,12 +94,18 @@ impl BackupManifest {
             }
             spans.push((span.hash_start, span.hash_end, span.partition));
         }
-        let count = spans.len() as u64;
-        require_next(
+        let (expected, found) = (self.partition_count, spans.len() as u64);
+        let fault = if found < expected {
+            Fault::Hole
+        } else {
+            Fault::Overlap
+        };
+        require_eq(
             object,
-            "partitions of all parts",
-            count,
-            self.partition_count,
+            "number of partitions in all parts",
+            fault,
+            expected,
+            found,
         )?;
         spans.sort_unstable();
         check_ranges(object, &spans)

@@ -132,6 +132,10 @@ impl Chunk {
     /// Appends the chunk to the segment object `out`; answers its reference.
     pub(super) fn encode(&self, out: &mut Vec<u8>) -> Result<ChunkRef, ArchiveError> {
         self.check()?;
+        Ok(self.encode_unchecked(out))
+    }
+
+    fn encode_unchecked(&self, out: &mut Vec<u8>) -> ChunkRef {
         let mut body = KIND.begin();
         body.extend_from_slice(&self.table_id.to_le_bytes());
         for number in [
@@ -155,7 +159,7 @@ impl Chunk {
             checksum,
         };
         out.extend_from_slice(&bytes);
-        Ok(chunk_ref)
+        chunk_ref
     }
 
     /// Refuses holes, falling terms, and a chunk without entries.
@@ -240,4 +244,83 @@ fn read_body(object: &str, reader: &mut Reader) -> Result<(Chunk, u64, u64), Arc
         first,
         last,
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE: u128 = 0xa;
+    const PARTITION: u64 = 5;
+
+    /// A chunk of entries (index, term), written without the checks of the encoder.
+    fn forged(previous_term: u64, entries: &[(u64, u64)]) -> (ChunkRef, Bytes) {
+        let entry = |&(index, term)| LogEntry {
+            term,
+            index,
+            payload: Bytes::from_static(b"x"),
+        };
+        let entries = entries.iter().map(entry).collect();
+        let object = "segment".to_owned();
+        let chunk = Chunk {
+            object,
+            table_id: TABLE,
+            partition: PARTITION,
+            previous_term,
+            entries,
+        };
+        let mut out = Vec::new();
+        let chunk_ref = chunk.encode_unchecked(&mut out);
+        (chunk_ref, out.into())
+    }
+
+    fn fault_of(previous_term: u64, entries: &[(u64, u64)]) -> Option<Fault> {
+        let (chunk_ref, bytes) = forged(previous_term, entries);
+        Chunk::decode(TABLE, PARTITION, &chunk_ref, &bytes)
+            .err()
+            .map(|error| error.fault)
+    }
+
+    #[test]
+    fn decoding_refuses_what_a_faulty_writer_could_have_sealed() {
+        assert_eq!(fault_of(2, &[(7, 2), (8, 3)]), None);
+        assert_eq!(fault_of(2, &[]), Some(Fault::Hole));
+        assert_eq!(fault_of(2, &[(7, 2), (9, 3)]), Some(Fault::Hole));
+        assert_eq!(fault_of(2, &[(7, 2), (7, 2)]), Some(Fault::Overlap));
+        assert_eq!(fault_of(2, &[(7, 3), (8, 2)]), Some(Fault::Term));
+        assert_eq!(fault_of(3, &[(7, 2)]), Some(Fault::Term));
+        assert_eq!(fault_of(0, &[(1, 0)]), Some(Fault::Term));
+        assert_eq!(fault_of(0, &[(7, 2)]), Some(Fault::Term));
+        assert_eq!(fault_of(1, &[(1, 1)]), Some(Fault::Term));
+        assert_eq!(fault_of(1, &[(0, 1)]), Some(Fault::Term));
+    }
+
+    #[test]
+    fn a_chunk_of_another_table_partition_or_range_is_refused() {
+        let (chunk_ref, bytes) = forged(2, &[(7, 2), (8, 2)]);
+        let fault = |table_id, partition, chunk_ref: &ChunkRef| {
+            Chunk::decode(table_id, partition, chunk_ref, &bytes)
+                .err()
+                .map(|error| error.fault)
+        };
+        assert_eq!(fault(TABLE, PARTITION, &chunk_ref), None);
+        assert_eq!(
+            fault(TABLE + 1, PARTITION, &chunk_ref),
+            Some(Fault::Identity)
+        );
+        assert_eq!(
+            fault(TABLE, PARTITION + 1, &chunk_ref),
+            Some(Fault::Identity)
+        );
+        let other = ChunkRef {
+            last: 9,
+            ..chunk_ref.clone()
+        };
+        assert_eq!(fault(TABLE, PARTITION, &other), Some(Fault::Identity));
+        let other = ChunkRef {
+            checksum: 1,
+            ..chunk_ref
+        };
+        assert_eq!(fault(TABLE, PARTITION, &other), Some(Fault::Identity));
+    }
 }

@@ -15,7 +15,8 @@ const ENTRY_SEED: u64 = 0x5350_4c4f_4745_4e54;
 /// Bytes of an entry besides its payload.
 const FRAME_LEN: usize = 4 + 8 + 8 + 8;
 
-/// One log entry. The log of a partition begins at index 1 and has no holes.
+/// One log entry. The log of a partition begins at index 1 and has no holes; terms begin
+/// at 1 and never fall.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogEntry {
     /// Term of the leader that appended it.
