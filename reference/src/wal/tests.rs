@@ -402,3 +402,29 @@ fn a_payload_cannot_vouch_for_itself_once_its_record_is_whole() {
     flip(&mut log, 0, torn_at, 1);
     assert_eq!(log.recover().unwrap().next_lsn, 2);
 }
+
+#[test]
+fn a_whole_record_in_the_wrong_place_is_not_taken() {
+    let with_stray = |lsn, synced_lsn| {
+        let mut log = Log::written_and_synced(&[batch_of(&[b"kept"])]);
+        append_record(log.newest(), lsn, synced_lsn, 0, b"stray");
+        log.recover()
+    };
+    assert_eq!(with_stray(3, 1).unwrap().next_lsn, 2);
+    assert_eq!(with_stray(1, 0).unwrap().next_lsn, 2);
+    let why = Damage::Lsn { found: 3 };
+    let offset = (SEGMENT_HEADER_LEN + record_len(4)) as u64;
+    let evidence = Evidence::LaterRecord {
+        offset,
+        lsn: 3,
+        synced_lsn: 2,
+    };
+    let error = WalError::Corrupt {
+        segment: 1,
+        offset,
+        lsn: 2,
+        why,
+        evidence,
+    };
+    assert_eq!(with_stray(3, 2), Err(error));
+}

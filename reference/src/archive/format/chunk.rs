@@ -249,6 +249,7 @@ fn read_body(object: &str, reader: &mut Reader) -> Result<(Chunk, u64, u64), Arc
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::archive::format::envelope::CHECKSUM_LEN;
 
     const TABLE: u128 = 0xa;
     const PARTITION: u64 = 5;
@@ -293,6 +294,24 @@ mod tests {
         assert_eq!(fault_of(0, &[(7, 2)]), Some(Fault::Term));
         assert_eq!(fault_of(1, &[(1, 1)]), Some(Fault::Term));
         assert_eq!(fault_of(1, &[(0, 1)]), Some(Fault::Term));
+    }
+
+    #[test]
+    fn an_entry_that_rotted_before_the_chunk_was_sealed_is_refused() {
+        let (chunk_ref, bytes) = forged(2, &[(7, 2)]);
+        let mut body = bytes[..bytes.len() - CHECKSUM_LEN].to_vec();
+        let payload_at = body.len() - CHECKSUM_LEN - 1;
+        body[payload_at] = b'y';
+        let (bytes, checksum) = KIND.seal(body);
+        let chunk_ref = ChunkRef {
+            checksum,
+            ..chunk_ref
+        };
+        let error = Chunk::decode(TABLE, PARTITION, &chunk_ref, &bytes).unwrap_err();
+        assert_eq!(
+            (error.fault, error.place.as_str()),
+            (Fault::Checksum, "entry 7 at byte 56")
+        );
     }
 
     #[test]

@@ -20,8 +20,11 @@ pub(super) const HEAD_LEN: usize = 8;
 /// Bytes behind the body.
 pub(super) const CHECKSUM_LEN: usize = 8;
 
-/// A kind of object. Its magic number also seeds its checksum, so that an object of one
-/// kind never passes for another.
+/// Seed of the checksums of all objects; the magic number is among what they cover, so an
+/// object of one kind never passes for another.
+const OBJECT_SEED: u64 = 0x5350_4152_4348_4956;
+
+/// A kind of object.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Kind {
     pub(super) name: &'static str,
@@ -29,11 +32,6 @@ pub(super) struct Kind {
 }
 
 impl Kind {
-    /// The checksum of an object of this kind, over everything before the checksum.
-    fn checksum(self, bytes: &[u8]) -> u64 {
-        xxh3_64_with_seed(bytes, u64::from(u32::from_le_bytes(self.magic)))
-    }
-
     /// Begins an object.
     pub(super) fn begin(self) -> Vec<u8> {
         let mut out = self.magic.to_vec();
@@ -44,7 +42,7 @@ impl Kind {
 
     /// Ends an object; answers its checksum too.
     pub(super) fn seal(self, mut out: Vec<u8>) -> (Bytes, u64) {
-        let checksum = self.checksum(&out);
+        let checksum = checksum_of(&out);
         out.extend_from_slice(&checksum.to_le_bytes());
         (Bytes::from(out), checksum)
     }
@@ -70,7 +68,7 @@ impl Kind {
         }
         let body_end = bytes.len() - CHECKSUM_LEN;
         let stored = u64_of(&bytes[body_end..]);
-        let computed = self.checksum(&bytes[..body_end]);
+        let computed = checksum_of(&bytes[..body_end]);
         if stored != computed {
             return fail(Fault::Checksum, hex(stored), hex(computed));
         }
@@ -178,6 +176,11 @@ impl Reader<'_> {
     }
 }
 
+/// The checksum of an object, over everything before the checksum.
+fn checksum_of(bytes: &[u8]) -> u64 {
+    xxh3_64_with_seed(bytes, OBJECT_SEED)
+}
+
 /// A checksum as errors show it.
 pub(super) fn hex(checksum: u64) -> String {
     format!("checksum {checksum:016x}")
@@ -190,4 +193,47 @@ fn text(magic: &[u8]) -> String {
 /// Eight bytes as a little-endian number; callers have checked the length.
 pub(super) fn u64_of(bytes: &[u8]) -> u64 {
     u64::from_le_bytes(bytes.try_into().expect("a slice of eight bytes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KIND: Kind = Kind {
+        name: "test object",
+        magic: *b"SPxx",
+    };
+
+    #[test]
+    fn a_sealed_body_holds_one_value_and_nothing_else() {
+        let decode = |body: &[u8]| {
+            let (bytes, _) = KIND.seal([&KIND.begin(), body].concat());
+            KIND.decode_value::<u8>("key", &bytes)
+                .map(|(value, _)| value)
+        };
+        assert_eq!(decode(&[7]), Ok(7));
+        assert_eq!(decode(&[7, 7]).unwrap_err().found, "1 bytes behind it");
+        assert_eq!(decode(&[]).unwrap_err().fault, Fault::Malformed);
+    }
+
+    #[test]
+    fn one_kind_of_object_never_passes_for_another() {
+        let other = Kind {
+            name: "other object",
+            magic: *b"SPyy",
+        };
+        let (bytes, _) = other.encode_value(&7_u8);
+        let error = KIND.decode_value::<u8>("key", &bytes).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "archive object key, test object at byte 0: not this kind of object: \
+             expected magic \"SPxx\", found magic \"SPyy\""
+        );
+        let mut disguised = bytes.to_vec();
+        disguised[..4].copy_from_slice(&KIND.magic);
+        let error = KIND
+            .decode_value::<u8>("key", &disguised.into())
+            .unwrap_err();
+        assert_eq!(error.fault, Fault::Checksum);
+    }
 }

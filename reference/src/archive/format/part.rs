@@ -156,3 +156,62 @@ impl BackupPart {
         self.partitions.iter().try_for_each(|cut| cut.check(object))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The fault of a partition with the chunks (first, last) and the cut (index, term).
+    fn fault(chunks: &[(u64, u64)], (cut_index, cut_term): (u64, u64)) -> Option<Fault> {
+        let object = "segment".to_owned();
+        let chunk = ChunkRef {
+            object,
+            offset: 0,
+            len: 1,
+            first: 1,
+            last: 1,
+            checksum: 1,
+        };
+        let reference = |&(first, last)| ChunkRef {
+            first,
+            last,
+            ..chunk.clone()
+        };
+        let span = PartitionSpan {
+            partition: 1,
+            hash_start: 0,
+            hash_end: u64::MAX,
+        };
+        let chunks = chunks.iter().map(reference).collect();
+        let partitions = vec![PartitionCut {
+            span,
+            cut_index,
+            cut_term,
+            chunks,
+        }];
+        let part = BackupPart {
+            backup_id: "backup".to_owned(),
+            table_id: 1,
+            partitions,
+        };
+        part.encode("part").err().map(|error| error.fault)
+    }
+
+    #[test]
+    fn chunks_tile_the_log_up_to_the_cut() {
+        assert_eq!(fault(&[(1, 4), (5, 9)], (9, 2)), None);
+        assert_eq!(fault(&[(1, 4), (5, 9)], (6, 2)), None);
+        assert_eq!(fault(&[], (0, 0)), None);
+        assert_eq!(fault(&[(1, 4), (5, 9)], (10, 2)), Some(Fault::Hole));
+        assert_eq!(fault(&[(1, 4), (6, 9)], (9, 2)), Some(Fault::Hole));
+        assert_eq!(fault(&[(2, 4)], (4, 2)), Some(Fault::Hole));
+        assert_eq!(fault(&[(1, 4), (4, 9)], (9, 2)), Some(Fault::Overlap));
+        assert_eq!(fault(&[(1, 0)], (0, 0)), Some(Fault::Malformed));
+    }
+
+    #[test]
+    fn only_an_empty_log_is_cut_at_nothing() {
+        assert_eq!(fault(&[(1, 1)], (1, 0)), Some(Fault::Term));
+        assert_eq!(fault(&[], (0, 1)), Some(Fault::Term));
+    }
+}

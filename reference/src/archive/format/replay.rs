@@ -126,3 +126,76 @@ pub fn replay(
         Err(error) => vec![Err(error)],
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::archive::format::PartitionSpan;
+
+    /// A chunk of partition 1 with the entries (index, term).
+    fn chunk(previous_term: u64, entries: &[(u64, u64)]) -> Chunk {
+        let entry = |&(index, term)| LogEntry {
+            term,
+            index,
+            payload: Bytes::new(),
+        };
+        let entries = entries.iter().map(entry).collect();
+        Chunk {
+            object: "segment".to_owned(),
+            table_id: 7,
+            partition: 1,
+            previous_term,
+            entries,
+        }
+    }
+
+    fn cut(cut_index: u64, cut_term: u64) -> PartitionCut {
+        let span = PartitionSpan {
+            partition: 1,
+            hash_start: 0,
+            hash_end: u64::MAX,
+        };
+        PartitionCut {
+            span,
+            cut_index,
+            cut_term,
+            chunks: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn chunks_of_two_leaders_that_disagree_do_not_join() {
+        let mut replay = Replay::new(7, &cut(3, 2));
+        replay.accept(chunk(0, &[(1, 1), (2, 1)])).unwrap();
+        let fault = replay.accept(chunk(2, &[(3, 2)])).unwrap_err().fault;
+        assert_eq!(fault, Fault::Term);
+        assert_eq!(replay.accept(chunk(1, &[(3, 2)])).unwrap().len(), 1);
+        assert_eq!(replay.finish(), Ok(()));
+    }
+
+    #[test]
+    fn nothing_comes_behind_an_error() {
+        let chunks = vec![
+            chunk(0, &[(1, 1)]),
+            chunk(1, &[(3, 1)]),
+            chunk(1, &[(2, 1)]),
+        ];
+        let cut = cut(2, 1);
+        let mut entries = replay(7, &cut, chunks);
+        assert!(entries.next().unwrap().is_ok());
+        assert_eq!(entries.next().unwrap().unwrap_err().fault, Fault::Hole);
+        assert!(entries.next().is_none());
+    }
+
+    #[test]
+    fn an_empty_log_replays_to_nothing() {
+        assert_eq!(replay(7, &cut(0, 0), vec![]).count(), 0);
+        let error = replay(7, &cut(1, 1), vec![]).next().unwrap().unwrap_err();
+        assert_eq!(
+            (error.fault, error.found.as_str()),
+            (Fault::Hole, "entries up to 0")
+        );
+    }
+}

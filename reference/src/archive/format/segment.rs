@@ -212,3 +212,57 @@ fn read_chunks(
     }
     Ok(chunks)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The fault of a segment of three chunks whose footer was changed before it was sealed.
+    fn fault(change: impl FnOnce(&mut Vec<(u64, ChunkRef)>)) -> Option<Fault> {
+        let mut builder = SegmentBuilder::new(1, "key".to_owned());
+        for partition in 1..=3 {
+            let entry = LogEntry {
+                term: 1,
+                index: 1,
+                payload: Bytes::from_static(b"x"),
+            };
+            builder.push(partition, 0, vec![entry]).unwrap();
+        }
+        change(&mut builder.chunks);
+        Segment::decode(1, "key", &builder.finish().0)
+            .err()
+            .map(|error| error.fault)
+    }
+
+    #[test]
+    fn a_footer_that_does_not_list_exactly_the_chunks_is_refused() {
+        assert_eq!(fault(|_| ()), None);
+        assert_eq!(fault(|chunks| drop(chunks.remove(0))), Some(Fault::Hole));
+        assert_eq!(fault(|chunks| drop(chunks.remove(1))), Some(Fault::Hole));
+        assert_eq!(fault(|chunks| drop(chunks.pop())), Some(Fault::Hole));
+        assert_eq!(
+            fault(|chunks| chunks.push(chunks[2].clone())),
+            Some(Fault::Overlap)
+        );
+        assert_eq!(fault(|chunks| chunks[1].0 = 3), Some(Fault::Identity));
+        assert_eq!(fault(|chunks| chunks[1].1.offset += 1), Some(Fault::Hole));
+        assert_eq!(
+            fault(|chunks| chunks[2].1.len = u64::MAX),
+            Some(Fault::Overlap)
+        );
+    }
+
+    #[test]
+    fn a_refused_chunk_leaves_no_trace() {
+        let mut builder = SegmentBuilder::new(1, "key".to_owned());
+        let len = builder.len();
+        assert!(builder.push(1, 0, Vec::new()).is_err());
+        assert!(builder.is_empty() && builder.len() == len);
+        assert_eq!(
+            Segment::decode(1, "key", &builder.finish().0)
+                .unwrap()
+                .chunks,
+            []
+        );
+    }
+}
