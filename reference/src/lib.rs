@@ -23,4 +23,5 @@ pub mod points;
 pub mod replication;
 pub mod restore;
 pub mod router;
+pub mod task;
 pub mod wal;

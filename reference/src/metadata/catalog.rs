@@ -2,7 +2,7 @@
 
 use super::command::{Applied, Command, Refusal, TableSpec};
 use super::placement::Cluster;
-use crate::api::{BillingMode, ProvisionedThroughput};
+use crate::api::{BackupArn, BillingMode, ProvisionedThroughput};
 use crate::ids::{
     Attempt, BackupId, Epoch, HashRange, NodeId, PartitionId, Position, RestoreId, TableId,
 };
@@ -90,7 +90,7 @@ pub struct Backup {
     /// Its number.
     pub id: BackupId,
     /// Its ARN.
-    pub arn: String,
+    pub arn: BackupArn,
     /// The name it was given; names need not be unique.
     pub name: String,
     /// When it was asked for.
@@ -111,7 +111,7 @@ pub struct Restore {
     /// The backup.
     pub backup: BackupId,
     /// The backup's ARN.
-    pub backup_arn: String,
+    pub backup_arn: BackupArn,
     /// The table that the backup was made of.
     pub source_table: String,
     /// The instant that is restored: when the backup was asked for.
@@ -194,8 +194,8 @@ impl Catalog {
 
     /// A backup by its ARN.
     #[must_use]
-    pub fn backup_by_arn(&self, arn: &str) -> Option<&Backup> {
-        self.backups.values().find(|it| it.arn == arn)
+    pub fn backup_by_arn(&self, arn: &BackupArn) -> Option<&Backup> {
+        self.backups.values().find(|it| it.arn == *arn)
     }
 
     /// All backups, in the order in which they were asked for.
@@ -213,8 +213,11 @@ impl Catalog {
     #[must_use]
     pub fn outstanding(&self) -> Vec<Work> {
         let tables = self.tables.values().filter_map(|it| match it.status {
-            TableStatus::Creating if it.restore.is_none() => Some(Work::Host(it.id)),
             TableStatus::Deleting => Some(Work::Drop(it.id)),
+            // An open table may have members that were away when it was made.
+            TableStatus::Creating | TableStatus::Active if it.restore.is_none() => {
+                Some(Work::Host(it.id))
+            }
             TableStatus::Creating | TableStatus::Active => None,
         });
         let backups = self.backups.values().filter_map(|it| match it.state {
@@ -335,7 +338,7 @@ impl Catalog {
         let id = self.tables.get(name).ok_or(Refusal::TableNotFound)?.id;
         let unarchived = |it: &Backup| !matches!(it.state, BackupState::Available { .. });
         if self.backups.values().any(|it| it.table.id == id && unarchived(it)) {
-            return Err(Refusal::TableInUse);
+            return Err(Refusal::TableBeingBackedUp);
         }
         let table = self.table_mut(id)?;
         if table.status == TableStatus::Creating {
@@ -358,11 +361,7 @@ impl Catalog {
         }
         let id = BackupId(self.next_backup);
         self.next_backup += 1;
-        let Cluster { region, account, .. } = &self.cluster;
-        let arn = format!(
-            "arn:aws:dynamodb:{region}:{account}:table/{}/backup/{requested_ms:014}-{suffix:08x}",
-            table.name
-        );
+        let arn = self.cluster.table_arn(&table.name).backup(requested_ms, suffix);
         let state = BackupState::Cutting(None);
         let backup = Backup { id, arn, name, requested_ms, table, state, restoring: 0 };
         self.backups.insert(id, backup.clone());
@@ -407,11 +406,13 @@ impl Catalog {
         Ok((Applied::Backup(backup.clone()), None))
     }
 
-    fn delete_backup(&mut self, arn: &str) -> Result<(Applied, Option<Work>), Refusal> {
+    fn delete_backup(&mut self, arn: &BackupArn) -> Result<(Applied, Option<Work>), Refusal> {
         let backup = self.backup_by_arn(arn).ok_or(Refusal::BackupNotFound)?;
-        let available = matches!(backup.state, BackupState::Available { .. });
-        if !available || backup.restoring > 0 {
-            return Err(Refusal::BackupInUse);
+        if !matches!(backup.state, BackupState::Available { .. }) {
+            return Err(Refusal::BackupBeingCreated);
+        }
+        if backup.restoring > 0 {
+            return Err(Refusal::BackupBeingRestored);
         }
         let id = backup.id;
         let backup = self.backups.remove(&id).expect("it was just found");
@@ -420,7 +421,7 @@ impl Catalog {
 
     fn start_restore(
         &mut self,
-        arn: &str,
+        arn: &BackupArn,
         target: String,
         target_id: TableId,
         billing: Option<(BillingMode, ProvisionedThroughput)>,
@@ -428,7 +429,7 @@ impl Catalog {
     ) -> Result<(Applied, Option<Work>), Refusal> {
         let backup = self.backup_by_arn(arn).ok_or(Refusal::BackupNotFound)?.clone();
         let BackupState::Available { manifest, .. } = backup.state else {
-            return Err(Refusal::BackupInUse);
+            return Err(Refusal::BackupBeingCreated);
         };
         let mut spec = backup.table.spec;
         if let Some(overriding) = billing {

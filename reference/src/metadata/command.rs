@@ -1,7 +1,7 @@
 //! What stands in the metadata log, and what comes of it.
 
 use super::catalog::{Backup, ManifestRef, Restore, Table};
-use crate::api::{AttributeDefinition, BillingMode, ProvisionedThroughput};
+use crate::api::{AttributeDefinition, BackupArn, BillingMode, ProvisionedThroughput};
 use crate::ids::{Attempt, BackupId, PartitionId, Position, RestoreId, TableId};
 use crate::item::KeySchema;
 use serde::{Deserialize, Serialize};
@@ -75,11 +75,11 @@ pub enum Command {
         size_bytes: u64,
     },
     /// A backup is deleted, by its ARN.
-    DeleteBackup(String),
+    DeleteBackup(BackupArn),
     /// A backup is restored into a new table.
     StartRestore {
         /// The backup's ARN.
-        backup: String,
+        backup: BackupArn,
         /// The new table's name.
         target: String,
         /// The new table's identity.
@@ -134,14 +134,18 @@ pub enum Applied {
 pub enum Refusal {
     /// The name is taken by a table that is there.
     TableExists,
-    /// The table is being created, deleted or restored, or a backup of it is being made.
+    /// The table is being created, deleted or restored.
     TableInUse,
+    /// A backup of the table is being made.
+    TableBeingBackedUp,
     /// There is no such table.
     TableNotFound,
     /// There is no such backup.
     BackupNotFound,
-    /// The backup is being created or restored.
-    BackupInUse,
+    /// The backup is being created.
+    BackupBeingCreated,
+    /// The backup is being restored.
+    BackupBeingRestored,
     /// The state moved on before the command was applied.
     Stale,
 }

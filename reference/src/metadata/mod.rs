@@ -4,9 +4,11 @@
 mod catalog;
 mod command;
 mod placement;
+mod work;
 
 pub use catalog::{
     Backup, BackupState, Catalog, ManifestRef, PartitionInfo, Restore, Table, TableStatus, Work,
 };
 pub use command::{Applied, Command, Refusal, TableSpec};
 pub use placement::{Cluster, NodeInfo};
+pub use work::see_through;

@@ -1,5 +1,6 @@
 //! Which nodes there are, and which of them keep a partition.
 
+use crate::api::TableArn;
 use crate::ids::{NodeId, PartitionId};
 use std::collections::BTreeMap;
 
@@ -30,6 +31,16 @@ impl Cluster {
     #[must_use]
     pub fn node_ids(&self) -> Vec<NodeId> {
         self.nodes.iter().map(|it| it.id).collect()
+    }
+
+    /// The ARN of a table of this name.
+    #[must_use]
+    pub fn table_arn(&self, table_name: &str) -> TableArn {
+        TableArn {
+            region: self.region.clone(),
+            account: self.account.clone(),
+            table_name: table_name.to_owned(),
+        }
     }
 
     /// The nodes that keep `partition`: one in each zone, the preferred leader first. Neighbouring

@@ -372,11 +372,12 @@ impl<M: Mutants> Core<M> {
                 });
             } else if let Some(partition) = self.changed.pop_first() {
                 self.advance(partition, now_ns, out);
+            } else if !self.marked.is_empty() {
+                self.report_markers(now_ns, out);
             } else {
                 break;
             }
         }
-        self.report_markers(now_ns, out);
     }
 
     fn on_envelope(&mut self, from: NodeId, envelope: Envelope, now_ns: u64, out: &mut Output) {

@@ -1,6 +1,6 @@
 //! What travels between nodes, and between clients and nodes; and what a node's log holds.
 
-use crate::api::{Request, Response, WireError};
+use crate::api::{BackupArn, Request, Response, WireError};
 use crate::archive::format::PartRef;
 use crate::cut;
 use crate::expression::Condition;
@@ -166,7 +166,7 @@ pub enum Call {
     /// Look up all tables.
     Tables,
     /// Look up a backup by its ARN.
-    Backup(String),
+    Backup(BackupArn),
     /// Look up all backups.
     Backups,
     /// Host these replicas.

@@ -85,9 +85,50 @@ impl Command {
         if payload.is_empty() { Ok(None) } else { postcard::from_bytes(payload).map(Some) }
     }
 
+    /// Whether an encoded entry changes items or their completeness: worth an upload by itself,
+    /// unlike markers and notes about uploads. Looks at the variant only.
+    #[must_use]
+    pub fn changes_items(payload: &[u8]) -> bool {
+        const WRITE: u8 = 0;
+        const LOAD: u8 = 3;
+        const LOADED: u8 = 4;
+        matches!(payload.first(), Some(&(WRITE | LOAD | LOADED)))
+    }
+
     /// Whether it is an effect in the sense of the cut: anything but markers (and no-ops).
     #[must_use]
     pub fn has_effect(&self) -> bool {
         !matches!(self, Self::Marker { .. })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_changes_items_is_told_by_the_first_byte() {
+        let key = ItemKey::new(PrimaryKey { partition: "p".into(), sort: Bytes::new() });
+        let write = Write { request: RequestId(1), key, item: None };
+        let restore = RestoreId(1);
+        let chunk = ChunkRef {
+            object: "o".into(),
+            offset: 0,
+            len: 1,
+            first: 1,
+            last: 1,
+            checksum: 0,
+        };
+        let commands = [
+            (Command::Write(write), true),
+            (Command::Marker { backup: BackupId(1), attempt: Attempt(1) }, false),
+            (Command::Archived(chunk), false),
+            (Command::Load { restore, after: None, items: Vec::new() }, true),
+            (Command::Loaded { restore, items: 0 }, true),
+        ];
+        for (command, expected) in commands {
+            assert_eq!(Command::changes_items(&command.encode()), expected, "{command:?}");
+        }
+        assert!(!Command::changes_items(b""), "the no-op");
     }
 }

@@ -1,0 +1,346 @@
+//! What the leader of the metadata group sees through, outside its log: having partitions hosted
+//! and dropped, having a sealed backup archived, having a restore done.
+//!
+//! Each flow runs for one term. It may be begun again by the next leader at any point: everything
+//! it asks for is idempotent, and what it has achieved stands in the catalog.
+
+use super::{Backup, BackupState, Catalog, Command, ManifestRef, Restore, Table, Work};
+use crate::archive::format::{BackupManifest, PartRef, keys};
+use crate::archive::{covered, put_surely};
+use crate::env::{Env, ObjectError, timeout};
+use crate::ids::{BackupId, NodeId, PartitionId, RestoreId, TableId, Term};
+use crate::mutants::Mutants;
+use crate::node::{Call, HostSpec, PartitionTarget, Reply, Shell};
+use crate::task::join_all;
+use bytes::Bytes;
+use std::collections::{BTreeMap, BTreeSet};
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Between two tries of something that another node did not do.
+const RETRY_NS: u64 = 50_000_000;
+/// How long a node may take for a short request.
+const CALL_NS_MAX: u64 = 1_000_000_000;
+/// How long a node may take for its part of a backup or a restore, while it is alive.
+const LONG_CALL_NS_MAX: u64 = 30_000_000_000;
+/// How often it is looked whether a node that works on something is still alive.
+const ALIVE_NS: u64 = 200_000_000;
+
+/// Sees one piece of work through, for as long as this node leads the metadata group in `term`.
+pub async fn see_through<E: Env, M: Mutants>(shell: Shell<E, M>, term: Term, work: Work) {
+    let flow = Flow { shell, term };
+    // The end of the term ends the flow: the next leader takes it up.
+    let _over: Option<()> = match work {
+        Work::Host(table) => flow.host_and_open(table).await,
+        Work::Drop(table) => flow.drop_table(table).await,
+        Work::Archive(backup) => flow.archive(backup).await,
+        Work::Restore(restore) => flow.restore(restore).await,
+        Work::Cut(_) => unreachable!("a cut is coordinated by the core"),
+    };
+}
+
+struct Flow<E, M> {
+    shell: Shell<E, M>,
+    term: Term,
+}
+
+impl<E: Env, M: Mutants> Flow<E, M> {
+    /// Something of the catalog; `None` once the term is over or it is not there.
+    fn look<T>(&self, at: impl FnOnce(&Catalog) -> Option<T>) -> Option<T> {
+        self.shell.core().catalog_in(self.term).and_then(at)
+    }
+
+    fn in_term(&self) -> Option<()> {
+        self.look(|_| Some(()))
+    }
+
+    async fn pause(&self) {
+        let env = self.shell.env();
+        env.sleep_until(env.now_ns() + RETRY_NS).await;
+    }
+
+    /// Has the metadata log take a command, until it has.
+    async fn decide(&self, command: Command) -> Option<()> {
+        loop {
+            self.in_term()?;
+            let deadline_ns = self.shell.env().now_ns() + CALL_NS_MAX;
+            let call = Call::Metadata(command.clone());
+            // A command that was taken already is refused as stale: it is decided as well.
+            if let Ok(Reply::Applied(_)) =
+                self.shell.call(self.shell.me(), call, deadline_ns).await
+            {
+                return Some(());
+            }
+            self.pause().await;
+        }
+    }
+
+    async fn call(&self, node: NodeId, call: Call) -> Option<Reply> {
+        let deadline_ns = self.shell.env().now_ns() + CALL_NS_MAX;
+        self.shell.call(node, call, deadline_ns).await.ok()
+    }
+
+    /// A call that may take long; it is given up early if the node is not heard from any more.
+    async fn long_call(&self, node: NodeId, call: Call) -> Option<Reply> {
+        let env = self.shell.env();
+        let deadline_ns = env.now_ns() + LONG_CALL_NS_MAX;
+        let mut call = std::pin::pin!(self.shell.call(node, call, deadline_ns));
+        loop {
+            let next_ns = env.now_ns() + ALIVE_NS;
+            if let Some(done) = timeout(env, next_ns, call.as_mut()).await {
+                return done.ok();
+            }
+            let here = node == self.shell.me();
+            if !here && !self.shell.core().liveness().alive(node, env.now_ns()) {
+                return None;
+            }
+        }
+    }
+
+    // Hosting.
+
+    async fn host_and_open(&self, id: TableId) -> Option<()> {
+        let table = self.look(|it| it.table_by_id(id).cloned())?;
+        self.host(&table, Some(Command::OpenTable(id))).await
+    }
+
+    /// Has every member host its replicas. As soon as every partition has a quorum, `then` is
+    /// decided; the others are still asked until they have done it.
+    async fn host(&self, table: &Table, mut then: Option<Command>) -> Option<()> {
+        let mut missing = specs_by_node(table);
+        loop {
+            self.in_term()?;
+            let asked = missing.iter().map(|(node, specs)| {
+                let call = Call::Host(specs.clone());
+                async move { (*node, self.call(*node, call).await == Some(Reply::Done)) }
+            });
+            for (node, done) in join_all(asked).await {
+                if done {
+                    missing.remove(&node);
+                }
+            }
+            let has_quorum = table.partitions.iter().all(|it| {
+                let hosting = it.members.iter().filter(|node| !missing.contains_key(node));
+                hosting.count() > it.members.len() / 2
+            });
+            if has_quorum && let Some(command) = then.take() {
+                self.decide(command).await?;
+            }
+            if missing.is_empty() {
+                return Some(());
+            }
+            self.pause().await;
+        }
+    }
+
+    async fn drop_table(&self, id: TableId) -> Option<()> {
+        let table = self.look(|it| it.table_by_id(id).cloned())?;
+        let mut missing = specs_by_node(&table);
+        while !missing.is_empty() {
+            self.in_term()?;
+            let asked = missing.iter().map(|(node, specs)| {
+                let call = Call::Drop(specs.iter().map(|it| it.partition).collect());
+                async move { (*node, self.call(*node, call).await == Some(Reply::Done)) }
+            });
+            let done = join_all(asked).await.into_iter().filter(|(_, done)| *done);
+            let done: Vec<NodeId> = done.map(|(node, _)| node).collect();
+            done.iter().for_each(|it| drop(missing.remove(it)));
+            if !missing.is_empty() {
+                self.pause().await;
+            }
+        }
+        self.decide(Command::DropTable(id)).await
+    }
+
+    // Archiving a sealed backup.
+
+    async fn archive(&self, id: BackupId) -> Option<()> {
+        let backup = self.look(|it| it.backup(id).cloned())?;
+        let targets = targets_of(&backup)?;
+        let (parts, size_bytes) = self.collect_parts(&backup, targets).await?;
+        let manifest = self.write_manifest(&backup, parts).await?;
+        self.decide(Command::Complete { backup: id, manifest, size_bytes }).await
+    }
+
+    /// Has the leaders archive up to the cut and list what they have, until every partition is
+    /// covered exactly once.
+    async fn collect_parts(
+        &self,
+        backup: &Backup,
+        mut uncovered: BTreeMap<PartitionId, (PartitionTarget, Vec<NodeId>)>,
+    ) -> Option<(Vec<PartRef>, u64)> {
+        let (mut parts, mut size_bytes) = (Vec::new(), 0);
+        loop {
+            self.in_term()?;
+            let mut by_node: BTreeMap<NodeId, Vec<PartitionTarget>> = BTreeMap::new();
+            for (target, members) in uncovered.values() {
+                for node in members {
+                    by_node.entry(*node).or_default().push(target.clone());
+                }
+            }
+            let asked = by_node.into_iter().map(|(node, partitions)| {
+                let call = Call::ArchivePart {
+                    backup: backup.id,
+                    backup_key: backup_key(backup),
+                    table: backup.table.id,
+                    partitions,
+                };
+                self.long_call(node, call)
+            });
+            for reply in join_all(asked).await {
+                let Some(Reply::Part(part, bytes)) = reply else { continue };
+                let covers: BTreeSet<PartitionId> = covered(&part);
+                // Leadership may have moved meanwhile: a part that overlaps another is left out.
+                if covers.iter().all(|it| uncovered.contains_key(it)) {
+                    covers.iter().for_each(|it| drop(uncovered.remove(it)));
+                    parts.push(part);
+                    size_bytes += bytes;
+                }
+            }
+            if uncovered.is_empty() {
+                return Some((parts, size_bytes));
+            }
+            self.pause().await;
+        }
+    }
+
+    /// Writes the manifest. If an earlier leader has written one, that one counts: it is complete.
+    async fn write_manifest(&self, backup: &Backup, parts: Vec<PartRef>) -> Option<ManifestRef> {
+        let BackupState::Sealed { instant_ms, .. } = backup.state else { return None };
+        let manifest = BackupManifest {
+            backup_id: backup_key(backup),
+            backup_arn: backup.arn.to_string(),
+            table_id: backup.table.id.0,
+            table_name: backup.table.name.clone(),
+            sealed_at_ms: instant_ms,
+            source_details: postcard::to_stdvec(&backup.table).expect("plain data").into(),
+            partition_count: backup.table.partitions.len() as u64,
+            parts,
+        };
+        let object = manifest.encode().expect("the parts cover every partition exactly once");
+        let key = keys::manifest(&backup_key(backup));
+        put_surely(self.shell.env(), &key, object).await;
+        let written = self.read_back(&key).await?;
+        BackupManifest::decode(&backup_key(backup), &written)
+            .expect("only complete manifests are written under this key");
+        Some(ManifestRef { object: key, checksum: xxh3_64(&written) })
+    }
+
+    async fn read_back(&self, key: &str) -> Option<Bytes> {
+        loop {
+            self.in_term()?;
+            match self.shell.env().get(key).await {
+                Ok(bytes) => return Some(bytes),
+                Err(ObjectError::NotFound) => panic!("{key} was written and is not there"),
+                Err(_) => self.pause().await,
+            }
+        }
+    }
+
+    // Restoring.
+
+    async fn restore(&self, id: RestoreId) -> Option<()> {
+        let (restore, backup, table) = self.look(|it| {
+            let restore = it.restore(id)?.clone();
+            let backup = it.backup(restore.backup)?.clone();
+            let table = it.table_by_id(restore.target)?.clone();
+            Some((restore, backup, table))
+        })?;
+        self.host_quorum(&table).await?;
+        let key = backup_key(&backup);
+        let pending = restore.partitions.iter().filter(|(_, (_, items))| items.is_none());
+        let filled = pending
+            .map(|(&target, &(source, _))| self.fill(&restore, &table, &key, target, source));
+        let filled = join_all(filled).await;
+        filled.into_iter().collect::<Option<Vec<()>>>()?;
+        self.decide(Command::FinishRestore(id)).await?;
+        // Members that were away when the table was made are still to host their replicas.
+        self.host(&table, None).await
+    }
+
+    async fn host_quorum(&self, table: &Table) -> Option<()> {
+        let specs = specs_by_node(table);
+        let mut hosting: BTreeSet<NodeId> = BTreeSet::new();
+        loop {
+            self.in_term()?;
+            let missing = specs.iter().filter(|(node, _)| !hosting.contains(node));
+            let asked = missing.map(|(node, specs)| {
+                let call = Call::Host(specs.clone());
+                async move { (*node, self.call(*node, call).await == Some(Reply::Done)) }
+            });
+            let asked = join_all(asked).await;
+            hosting.extend(asked.into_iter().filter(|(_, done)| *done).map(|(node, _)| node));
+            let has_quorum = table.partitions.iter().all(|it| {
+                it.members.iter().filter(|it| hosting.contains(it)).count() > it.members.len() / 2
+            });
+            if has_quorum {
+                return Some(());
+            }
+            self.pause().await;
+        }
+    }
+
+    /// Has the leader of one new partition fill it, whoever that is at the time.
+    async fn fill(
+        &self,
+        restore: &Restore,
+        table: &Table,
+        backup_key: &str,
+        target: PartitionId,
+        source: PartitionId,
+    ) -> Option<()> {
+        let members = &table.partitions.iter().find(|it| it.id == target)?.members;
+        let mut turn = 0;
+        loop {
+            self.in_term()?;
+            let node = members[turn % members.len()];
+            turn += 1;
+            let call = Call::RestorePartition {
+                restore: restore.id,
+                target,
+                source,
+                backup_key: backup_key.to_owned(),
+                manifest: restore.manifest.clone(),
+            };
+            if let Some(Reply::Restored(items)) = self.long_call(node, call).await {
+                let restore = restore.id;
+                let done = Command::PartitionRestored { restore, partition: target, items };
+                return self.decide(done).await;
+            }
+            self.pause().await;
+        }
+    }
+}
+
+/// The id of a backup in the archive; the catalog's number makes it unique for good.
+fn backup_key(backup: &Backup) -> String {
+    let (created_ms, suffix) = (backup.arn.created_ms, backup.arn.suffix);
+    format!("{created_ms:014}-{suffix:08x}-{:x}", backup.id.0)
+}
+
+fn specs_by_node(table: &Table) -> BTreeMap<NodeId, Vec<HostSpec>> {
+    let mut by_node: BTreeMap<NodeId, Vec<HostSpec>> = BTreeMap::new();
+    for it in &table.partitions {
+        let spec = HostSpec {
+            table: table.id,
+            partition: it.id,
+            range: it.range,
+            epoch: it.epoch,
+            members: it.members.clone(),
+        };
+        for node in &it.members {
+            by_node.entry(*node).or_default().push(spec.clone());
+        }
+    }
+    by_node
+}
+
+fn targets_of(backup: &Backup) -> Option<BTreeMap<PartitionId, (PartitionTarget, Vec<NodeId>)>> {
+    let BackupState::Sealed { positions, .. } = &backup.state else { return None };
+    let cuts: BTreeMap<_, _> = positions.iter().copied().collect();
+    let target = |it: &super::PartitionInfo| {
+        let cut = *cuts.get(&it.id)?;
+        let target = PartitionTarget { partition: it.id, range: it.range, cut };
+        Some((it.id, (target, it.members.clone())))
+    };
+    backup.table.partitions.iter().map(target).collect()
+}

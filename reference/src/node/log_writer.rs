@@ -1,0 +1,158 @@
+//! The node's one log on disk: read back at the start, then appended to and synced in batches.
+//!
+//! One task owns it. While a sync is under way records gather; the next batch takes them all, so
+//! one fsync serves every partition of the node. A failed sync ends the process: what the disk
+//! then holds is unknown, and only recovery may say.
+
+use super::core::Input;
+use super::message::LogRecord;
+use crate::env::{Env, File};
+use crate::ids::NodeId;
+use crate::wal;
+use bytes::Bytes;
+use std::io;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+
+const DIR: &str = "log";
+/// All records of this format are [`LogRecord`]s in postcard.
+const KIND: u8 = 1;
+
+/// Why a node's log could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// A file operation failed.
+    #[error("the log cannot be read or written: {0}")]
+    Io(#[from] io::Error),
+    /// The log is damaged, or not this node's.
+    #[error(transparent)]
+    Wal(#[from] wal::WalError),
+    /// A record is intact but says nothing that this build understands.
+    #[error("log record {lsn} is not understood ({why}); start the version that wrote it")]
+    Record {
+        /// Which record.
+        lsn: u64,
+        /// What was wrong.
+        why: postcard::Error,
+    },
+}
+
+/// The log, open for appending.
+#[derive(Debug)]
+pub(super) struct LogWriter<E: Env> {
+    env: E,
+    node: NodeId,
+    file: E::File,
+    segment: u64,
+    segment_bytes: u64,
+    segment_bytes_max: u64,
+    lsn_durable: u64,
+}
+
+impl<E: Env> LogWriter<E> {
+    /// Reads the log back, cuts off a torn tail, and opens its newest segment.
+    pub(super) async fn open(
+        env: &E,
+        node: NodeId,
+        segment_bytes_max: u64,
+    ) -> Result<(Self, Vec<LogRecord>), LogError> {
+        env.create_dir(DIR).await?;
+        let mut segments = Vec::new();
+        for name in env.list(DIR).await? {
+            if let Some(number) = wal::parse_segment_file_name(&name) {
+                let file = env.open(&format!("{DIR}/{name}")).await?;
+                segments.push((number, file.read_all().await?));
+            }
+        }
+        let recovered = wal::recover(&segments, node.0)?;
+        let records = recovered.records.iter().map(decode).collect::<Result<_, _>>()?;
+        let (segment, next_lsn) = (recovered.tail.map(|it| it.segment), recovered.next_lsn);
+        let (file, segment, segment_bytes) = match (segment, recovered.tail) {
+            (Some(segment), Some(tail)) if tail.valid_len > 0 => {
+                let file = env.open(&path(segment)).await?;
+                if tail.torn_bytes > 0 {
+                    file.truncate(tail.valid_len).await?;
+                }
+                file.sync().await?;
+                (file, segment, tail.valid_len)
+            }
+            (Some(segment), _) => {
+                env.remove(&path(segment)).await?;
+                begin_segment(env, node, segment, next_lsn).await?
+            }
+            (None, _) => begin_segment(env, node, wal::FIRST_SEGMENT, next_lsn).await?,
+        };
+        let env = env.clone();
+        let lsn_durable = next_lsn - 1;
+        let writer =
+            Self { env, node, file, segment, segment_bytes, segment_bytes_max, lsn_durable };
+        Ok((writer, records))
+    }
+
+    /// The last record that is durable.
+    pub(super) fn lsn_durable(&self) -> u64 {
+        self.lsn_durable
+    }
+
+    /// Appends records and makes them durable.
+    pub(super) async fn write(&mut self, records: &[LogRecord]) -> io::Result<()> {
+        if self.segment_bytes >= self.segment_bytes_max {
+            let (next, first_lsn) = (self.segment + 1, self.lsn_durable + 1);
+            let begun = begin_segment(&self.env, self.node, next, first_lsn).await?;
+            (self.file, self.segment, self.segment_bytes) = begun;
+        }
+        let mut batch = Vec::new();
+        let mut lsn = self.lsn_durable;
+        for record in records {
+            lsn += 1;
+            let payload = postcard::to_stdvec(record).expect("a record is plain data");
+            wal::append_record(&mut batch, lsn, self.lsn_durable, KIND, &payload);
+        }
+        self.segment_bytes += batch.len() as u64;
+        self.file.append(batch.into()).await?;
+        self.file.sync().await?;
+        self.lsn_durable = lsn;
+        Ok(())
+    }
+
+    /// Writes what comes until the node ends.
+    pub(super) async fn run(
+        mut self,
+        mut records: UnboundedReceiver<LogRecord>,
+        inputs: UnboundedSender<Input>,
+    ) {
+        while let Some(first) = records.recv().await {
+            let mut batch = vec![first];
+            while let Ok(next) = records.try_recv() {
+                batch.push(next);
+            }
+            self.write(&batch).await.unwrap_or_else(|why| {
+                panic!("the log of {} cannot be written ({why}): restart to recover", self.node)
+            });
+            let _ = inputs.send(Input::Persisted(self.lsn_durable));
+        }
+    }
+}
+
+fn path(segment: u64) -> String {
+    format!("{DIR}/{}", wal::segment_file_name(segment))
+}
+
+async fn begin_segment<E: Env>(
+    env: &E,
+    node: NodeId,
+    segment: u64,
+    first_lsn: u64,
+) -> io::Result<(E::File, u64, u64)> {
+    let file = env.create(&path(segment)).await?;
+    let header = wal::encode_header(node.0, segment, first_lsn);
+    let len = header.len() as u64;
+    file.append(Bytes::from(header)).await?;
+    file.sync().await?;
+    env.sync_dir(DIR).await?;
+    Ok((file, segment, len))
+}
+
+fn decode(record: &wal::Record) -> Result<LogRecord, LogError> {
+    postcard::from_bytes(&record.payload)
+        .map_err(|why| LogError::Record { lsn: record.lsn, why })
+}

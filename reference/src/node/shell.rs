@@ -1,0 +1,276 @@
+//! The thin shell: it waits, carries inputs to the core and outputs from it, and runs flows.
+
+use super::core::{Committed, Core, Flow, Input, Output};
+use super::message::{Call, CallError, Caller, Envelope, LogRecord, Reply, Wire};
+use crate::env::{Address, Env, Observed, timeout};
+use crate::ids::{NodeId, PartitionId};
+use crate::mutants::Mutants;
+use crate::{archive, metadata, restore, router};
+use bytes::Bytes;
+use std::cell::{Cell, Ref, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::sync::{Mutex, oneshot};
+
+/// Inputs taken in before outputs are carried out: messages to one node share an envelope.
+const INPUTS_PER_ROUND_MAX: usize = 64;
+
+/// What the flows of a node share.
+pub struct Shell<E, M> {
+    inner: Rc<Inner<E, M>>,
+}
+
+impl<E, M> Clone for Shell<E, M> {
+    fn clone(&self) -> Self {
+        Self { inner: Rc::clone(&self.inner) }
+    }
+}
+
+struct Inner<E, M> {
+    env: E,
+    core: RefCell<Core<M>>,
+    inputs: UnboundedSender<Input>,
+    log: UnboundedSender<LogRecord>,
+    calls: RefCell<BTreeMap<u64, oneshot::Sender<Reply>>>,
+    next_call: Cell<u64>,
+    router: router::Cache,
+    archiving: Mutex<u64>,
+    restoring: RefCell<BTreeSet<PartitionId>>,
+}
+
+/// Something that arrived from outside.
+enum Arrival {
+    Input(Input),
+    Datagram(Address, Bytes),
+    Deadline,
+}
+
+impl<E: Env, M: Mutants> Shell<E, M> {
+    pub(super) fn new(
+        env: E,
+        core: Core<M>,
+        inputs: UnboundedSender<Input>,
+        log: UnboundedSender<LogRecord>,
+    ) -> Self {
+        // Answers to calls of an earlier incarnation must not be taken for answers to these.
+        let next_call = Cell::new(core.incarnation().0 << 40);
+        let inner = Inner {
+            env,
+            core: RefCell::new(core),
+            inputs,
+            log,
+            calls: RefCell::new(BTreeMap::new()),
+            next_call,
+            router: router::Cache::default(),
+            archiving: Mutex::new(0),
+            restoring: RefCell::new(BTreeSet::new()),
+        };
+        Self { inner: Rc::new(inner) }
+    }
+
+    /// The environment.
+    #[must_use]
+    pub fn env(&self) -> &E {
+        &self.inner.env
+    }
+
+    /// The core, to look at; it changes only by inputs.
+    #[must_use]
+    pub fn core(&self) -> Ref<'_, Core<M>> {
+        self.inner.core.borrow()
+    }
+
+    /// This node.
+    #[must_use]
+    pub fn me(&self) -> NodeId {
+        self.core().me()
+    }
+
+    pub(crate) fn router(&self) -> &router::Cache {
+        &self.inner.router
+    }
+
+    /// Whoever holds this uploads; inside is the number of the last object.
+    pub(crate) fn archiving(&self) -> &Mutex<u64> {
+        &self.inner.archiving
+    }
+
+    /// The partitions that workers of this node are filling.
+    pub(crate) fn restoring(&self) -> &RefCell<BTreeSet<PartitionId>> {
+        &self.inner.restoring
+    }
+
+    /// Asks `node` (possibly this one) to do something, and waits for its answer until
+    /// `deadline_ns`.
+    ///
+    /// # Errors
+    /// No answer came: the outcome is unknown.
+    pub async fn call(
+        &self,
+        node: NodeId,
+        call: Call,
+        deadline_ns: u64,
+    ) -> Result<Reply, CallError> {
+        let id = self.inner.next_call.get();
+        self.inner.next_call.set(id + 1);
+        let (sender, receiver) = oneshot::channel();
+        self.inner.calls.borrow_mut().insert(id, sender);
+        let _ = self.inner.inputs.send(Input::Call(id, node, call));
+        let reply = timeout(self.env(), deadline_ns, receiver).await;
+        self.inner.calls.borrow_mut().remove(&id);
+        reply.and_then(Result::ok).ok_or(CallError::Timeout)
+    }
+
+    /// Answers a call that a flow took over.
+    pub fn answer(&self, caller: Caller, reply: Reply) {
+        let mut out = Output::default();
+        self.inner.core.borrow_mut().answer_late(caller, reply, &mut out);
+        self.carry_out(out);
+    }
+
+    /// Lets the environment see that a point was passed.
+    pub fn point(&self, name: &'static str, detail: u64) {
+        self.env().observe(Observed::Point { name, detail });
+    }
+
+    /// Takes in what arrives, for as long as the process lives.
+    pub(super) async fn run(self, mut arriving: UnboundedReceiver<Input>) {
+        let mut alarm = Alarm::new(&self.inner.env);
+        loop {
+            alarm.set(&self.inner.env, self.core().deadline_ns());
+            let arrivals = poll_fn(|cx| self.poll_arrivals(cx, &mut arriving, &mut alarm)).await;
+            let mut out = Output::default();
+            for arrival in arrivals {
+                let input = match arrival {
+                    Arrival::Input(input) => Some(input),
+                    Arrival::Datagram(from, datagram) => self.accept(from, &datagram),
+                    Arrival::Deadline => Some(Input::Tick),
+                };
+                if let Some(input) = input {
+                    let (now_ns, wall_ms) = (self.env().now_ns(), self.env().wall_ms());
+                    self.inner.core.borrow_mut().step(now_ns, wall_ms, input, &mut out);
+                }
+            }
+            self.carry_out(out);
+        }
+    }
+
+    fn poll_arrivals(
+        &self,
+        cx: &mut Context<'_>,
+        arriving: &mut UnboundedReceiver<Input>,
+        alarm: &mut Alarm,
+    ) -> Poll<Vec<Arrival>> {
+        let mut arrivals = Vec::new();
+        while arrivals.len() < INPUTS_PER_ROUND_MAX {
+            if let Poll::Ready(Some(input)) = arriving.poll_recv(cx) {
+                arrivals.push(Arrival::Input(input));
+            } else if let Poll::Ready((from, datagram)) = self.inner.env.poll_receive(cx) {
+                arrivals.push(Arrival::Datagram(from, datagram));
+            } else {
+                break;
+            }
+        }
+        if alarm.poll(cx).is_ready() {
+            arrivals.push(Arrival::Deadline);
+        }
+        if arrivals.is_empty() { Poll::Pending } else { Poll::Ready(arrivals) }
+    }
+
+    /// A datagram that is not understood is dropped: its sender will time out.
+    fn accept(&self, from: Address, datagram: &Bytes) -> Option<Input> {
+        match (from, Wire::decode(datagram)) {
+            (Address::Node(node), Ok(Wire::Peer(envelope))) => Some(Input::Peer(node, envelope)),
+            (_, Ok(Wire::Request { id, request })) => {
+                let shell = self.clone();
+                self.env().spawn("request", async move {
+                    let response = router::route(&shell, id, request).await;
+                    let response = response.map_err(|error| (&error).into());
+                    shell.env().send(from, Wire::Response { id, response }.encode());
+                });
+                None
+            }
+            _ => None,
+        }
+    }
+
+    fn carry_out(&self, out: Output) {
+        for Committed { table, partition, position, payload } in out.committed {
+            let (index, term, payload) = (position.index, position.term, payload.as_ref());
+            self.env().observe(Observed::Committed { table, partition, index, term, payload });
+        }
+        for (name, detail) in out.points {
+            self.point(name, detail);
+        }
+        for record in out.log {
+            let _ = self.inner.log.send(record);
+        }
+        for (to, messages) in out.messages {
+            let sender = self.core().liveness().signature(to);
+            let datagram = Wire::Peer(Envelope { sender, messages }).encode();
+            self.env().send(Address::Node(to), datagram);
+        }
+        for (id, reply) in out.replies {
+            if let Some(caller) = self.inner.calls.borrow_mut().remove(&id) {
+                let _ = caller.send(reply);
+            }
+        }
+        for flow in out.flows {
+            self.start(flow);
+        }
+    }
+
+    fn start(&self, flow: Flow) {
+        let shell = self.clone();
+        match flow {
+            Flow::Work(term, work) => {
+                self.env().spawn("work", metadata::see_through(shell, term, work));
+            }
+            Flow::ArchivePart { caller, backup, backup_key, table, partitions } => {
+                self.env().spawn("archive-part", async move {
+                    let part = archive::write_part(&shell, backup, backup_key, table, partitions);
+                    let reply = part.await;
+                    shell.answer(caller, reply);
+                });
+            }
+            Flow::RestorePartition { caller, restore, target, source, backup_key, manifest } => {
+                self.env().spawn("restore", async move {
+                    let worker = restore::Worker { restore, target, source, backup_key, manifest };
+                    let reply = worker.run(&shell).await;
+                    shell.answer(caller, reply);
+                });
+            }
+        }
+    }
+}
+
+/// One timer that is set anew only for an earlier deadline, or after it rang.
+struct Alarm {
+    set_for_ns: u64,
+    sleep: Pin<Box<dyn Future<Output = ()>>>,
+}
+
+impl Alarm {
+    fn new<E: Env>(env: &E) -> Self {
+        let now_ns = env.now_ns();
+        Self { set_for_ns: now_ns, sleep: Box::pin(env.sleep_until(now_ns)) }
+    }
+
+    fn set<E: Env>(&mut self, env: &E, deadline_ns: u64) {
+        let rang = self.set_for_ns <= env.now_ns();
+        if rang || deadline_ns < self.set_for_ns {
+            // Never in the past: each ring moves time on, so a deadline that is not met cannot
+            // keep the node busy.
+            self.set_for_ns = deadline_ns.max(env.now_ns() + 1);
+            self.sleep = Box::pin(env.sleep_until(self.set_for_ns));
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.sleep.as_mut().poll(cx)
+    }
+}

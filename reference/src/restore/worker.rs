@@ -1,0 +1,233 @@
+//! One worker: fetch and verify a partition's chunks, replay them up to the cut, load the items.
+
+use crate::archive::format::{
+    ArchiveError, BackupManifest, BackupPart, Chunk, LogEntry, PartitionCut, Replay,
+};
+use crate::env::{Env, ObjectError};
+use crate::ids::{PartitionId, RestoreId};
+use crate::metadata::ManifestRef;
+use crate::mutants::Mutants;
+use crate::node::{Call, Machine, Reply, Shell};
+use crate::partition::{Command, ItemKey, RestoreProgress};
+use crate::points;
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Pauses between tries of a fetch, in nanoseconds.
+const RETRY_NS: u64 = 50_000_000;
+/// A fetch is tried so often before the worker gives up and leaves the plan to another.
+const FETCH_TRIES_MAX: u32 = 8;
+/// How long a batch may take to be committed.
+const LOAD_NS_MAX: u64 = 3_000_000_000;
+
+/// What a worker has to do.
+#[derive(Clone, Debug)]
+pub struct Worker {
+    /// The restore.
+    pub restore: RestoreId,
+    /// The partition to fill.
+    pub target: PartitionId,
+    /// The partition of the backup.
+    pub source: PartitionId,
+    /// The backup's id in the archive.
+    pub backup_key: String,
+    /// Where the backup's manifest stands.
+    pub manifest: ManifestRef,
+}
+
+/// Why a worker stopped before its partition was complete.
+#[derive(Debug, thiserror::Error)]
+enum Stopped {
+    #[error("{0}")]
+    Archive(#[from] ArchiveError),
+    #[error("{object}: {why}")]
+    Fetch { object: String, why: ObjectError },
+    #[error("{object} is not the manifest that the catalog names: checksum {found:016x}")]
+    OtherManifest { object: String, found: u64 },
+    #[error("{object}: entry {index} of {partition} is no command ({why})")]
+    NoCommand { object: String, partition: PartitionId, index: u64, why: postcard::Error },
+    #[error("the backup has no {0}")]
+    NoSuchPartition(PartitionId),
+    #[error("this node does not lead {0}")]
+    NotLeader(PartitionId),
+}
+
+type Items = BTreeMap<ItemKey, Bytes>;
+
+impl Worker {
+    /// Fills the partition, from wherever an earlier worker left it.
+    pub async fn run<E: Env, M: Mutants>(&self, shell: &Shell<E, M>) -> Reply {
+        if !shell.restoring().borrow_mut().insert(self.target) {
+            return Reply::Failed(format!("{} is being filled already", self.target));
+        }
+        let result = self.fill(shell).await;
+        shell.restoring().borrow_mut().remove(&self.target);
+        match result {
+            Ok(items) => Reply::Restored(items),
+            Err(Stopped::NotLeader(_)) => Reply::NotLeader(None),
+            Err(stopped) => Reply::Failed(stopped.to_string()),
+        }
+    }
+
+    async fn fill<E: Env, M: Mutants>(&self, shell: &Shell<E, M>) -> Result<u64, Stopped> {
+        let progress = self.progress(shell)?;
+        if progress.complete {
+            return Ok(progress.items);
+        }
+        shell.point(points::RESTORE_COPY, self.target.0);
+        let (table, cut) = self.fetch_cut(shell.env()).await?;
+        let mut items = self.fetch_items(shell.env(), table, cut).await?;
+        if shell.core().mutants().restore_drops_an_item() {
+            items.pop_first();
+        }
+        self.load(shell, &items, progress).await?;
+        let loaded = Command::Loaded { restore: self.restore, items: items.len() as u64 };
+        self.propose(shell, &loaded).await?;
+        shell.point(points::RESTORE_PARTITION, self.target.0);
+        Ok(self.progress(shell)?.items)
+    }
+
+    /// How far the partition is, if this node leads it.
+    fn progress<E: Env, M: Mutants>(&self, shell: &Shell<E, M>) -> Result<RestoreProgress, Stopped> {
+        let core = shell.core();
+        let machine = core.hosted().get(&self.target).map(|it| &it.machine);
+        let Some(Machine::Partition(state, Some(_))) = machine else {
+            return Err(Stopped::NotLeader(self.target));
+        };
+        let none = RestoreProgress { restore: self.restore, through: None, items: 0, complete: false };
+        Ok(state.restore().cloned().unwrap_or(none))
+    }
+
+    // Fetching.
+
+    /// The table that was backed up, and the partition as the backup lists it.
+    async fn fetch_cut<E: Env>(&self, env: &E) -> Result<(u128, PartitionCut), Stopped> {
+        let bytes = fetch(env, &self.manifest.object, None).await?;
+        let found = xxh3_64(&bytes);
+        if found != self.manifest.checksum {
+            let object = self.manifest.object.clone();
+            return Err(Stopped::OtherManifest { object, found });
+        }
+        let manifest = BackupManifest::decode(&self.backup_key, &bytes)?;
+        let missing = || Stopped::NoSuchPartition(self.source);
+        let holds = |it: &u64| *it == self.source.0;
+        let reference = manifest
+            .parts
+            .iter()
+            .find(|part| part.partitions.iter().any(|it| holds(&it.partition)))
+            .ok_or_else(missing)?;
+        let bytes = fetch(env, &reference.object, None).await?;
+        let part = BackupPart::decode(&self.backup_key, manifest.table_id, reference, &bytes)?;
+        let cut = part.partitions.into_iter().find(|it| holds(&it.span.partition));
+        cut.map(|it| (manifest.table_id, it)).ok_or_else(missing)
+    }
+
+    async fn fetch_items<E: Env>(
+        &self,
+        env: &E,
+        table: u128,
+        cut: PartitionCut,
+    ) -> Result<Items, Stopped> {
+        let mut replay = Replay::new(table, &cut);
+        let mut items = Items::new();
+        for reference in &cut.chunks {
+            let range = reference.offset..reference.offset + reference.len;
+            let bytes = fetch(env, &reference.object, Some(range)).await?;
+            let chunk = Chunk::decode(table, self.source.0, reference, &bytes)?;
+            for entry in replay.accept(chunk)? {
+                self.apply(&mut items, entry, &reference.object)?;
+            }
+        }
+        replay.finish()?;
+        Ok(items)
+    }
+
+    fn apply(&self, items: &mut Items, entry: LogEntry, object: &str) -> Result<(), Stopped> {
+        let command = Command::decode(&entry.payload).map_err(|why| Stopped::NoCommand {
+            object: object.to_owned(),
+            partition: self.source,
+            index: entry.index,
+            why,
+        })?;
+        match command {
+            Some(Command::Write(write)) => match write.item {
+                Some(item) => drop(items.insert(write.key, item)),
+                None => drop(items.remove(&write.key)),
+            },
+            Some(Command::Load { items: loaded, .. }) => items.extend(loaded),
+            Some(Command::Marker { .. } | Command::Archived(_) | Command::Loaded { .. })
+            | None => {}
+        }
+        Ok(())
+    }
+
+    // Loading.
+
+    async fn load<E: Env, M: Mutants>(
+        &self,
+        shell: &Shell<E, M>,
+        items: &Items,
+        mut progress: RestoreProgress,
+    ) -> Result<(), Stopped> {
+        let batch_items = shell.core().config().restore_batch_items;
+        let resumed = progress.through.is_some();
+        let mut skip =
+            if resumed && shell.core().mutants().resumed_restore_skips_a_range() { batch_items } else { 0 };
+        loop {
+            let start = progress.through.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+            let behind = items.range((start, Bound::Unbounded));
+            let batch: Vec<(ItemKey, Bytes)> = behind
+                .skip(std::mem::take(&mut skip))
+                .take(batch_items)
+                .map(|(key, item)| (key.clone(), item.clone()))
+                .collect();
+            if batch.is_empty() {
+                return Ok(());
+            }
+            let after = progress.through.clone();
+            let load = Command::Load { restore: self.restore, after, items: batch };
+            self.propose(shell, &load).await?;
+            shell.point(points::RESTORE_LOADED, self.target.0);
+            progress = self.progress(shell)?;
+        }
+    }
+
+    async fn propose<E: Env, M: Mutants>(
+        &self,
+        shell: &Shell<E, M>,
+        command: &Command,
+    ) -> Result<(), Stopped> {
+        let (partition, payload) = (self.target, command.encode());
+        let deadline_ns = shell.env().now_ns() + LOAD_NS_MAX;
+        match shell.call(shell.me(), Call::Propose { partition, payload }, deadline_ns).await {
+            Ok(Reply::Done) => Ok(()),
+            _ => Err(Stopped::NotLeader(self.target)),
+        }
+    }
+}
+
+/// Fetches an object or a part of it; what may pass is tried again, what is missing is an error.
+async fn fetch<E: Env>(
+    env: &E,
+    object: &str,
+    range: Option<std::ops::Range<u64>>,
+) -> Result<Bytes, Stopped> {
+    let mut tries = 0;
+    loop {
+        let fetched = match range.clone() {
+            Some(range) => env.get_range(object, range).await,
+            None => env.get(object).await,
+        };
+        tries += 1;
+        match fetched {
+            Ok(bytes) => return Ok(bytes),
+            Err(ObjectError::SlowDown | ObjectError::Timeout) if tries < FETCH_TRIES_MAX => {
+                let jitter_ns = env.draw("restore.retry", RETRY_NS);
+                env.sleep_until(env.now_ns() + RETRY_NS + jitter_ns).await;
+            }
+            Err(why) => return Err(Stopped::Fetch { object: object.to_owned(), why }),
+        }
+    }
+}
