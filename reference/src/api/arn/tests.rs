@@ -26,6 +26,7 @@ fn everything_else_is_no_backup() {
         TABLE.to_owned(),
         BACKUP.replace("dynamodb", "s3"),
         BACKUP.replace("0148", "148"),
+        BACKUP.replace("0148", "00148"),
         BACKUP.replace("73d8d5bc", "73D8D5BC"),
         BACKUP.replace("73d8d5bc", "+3d8d5bc"),
         BACKUP.replace("123456789012", "12345678901"),
