@@ -140,3 +140,6 @@ impl fmt::Display for BackupArn {
         )
     }
 }
+
+#[cfg(test)]
+mod tests;

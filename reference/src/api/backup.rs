@@ -327,3 +327,6 @@ pub struct RestoreTableFromBackupOutput {
     /// The new table.
     pub table_description: TableDescription,
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,12 +17,12 @@ use crate::item::ValidationError;
 /// Declares the errors of one operation: its own, then the three that all have.
 macro_rules! operation_error {
     ($(#[$doc:meta])* $name:ident {
-        $($(#[$variant_meta:meta])* $variant:ident $(($payload:ty))?,)*
+        $($(#[$variant_meta:meta])* $variant:ident $(($payload:ty))? $({ $($fields:tt)* })?,)*
     }) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
         pub enum $name {
-            $($(#[$variant_meta])* $variant $(($payload))?,)*
+            $($(#[$variant_meta])* $variant $(($payload))? $({ $($fields)* })?,)*
             /// The request is wrong in itself.
             #[error(transparent)]
             Validation(#[from] ValidationError),
@@ -185,9 +185,17 @@ operation_error! {
         /// The target exists.
         #[error("Table already exists: {0}")]
         TableAlreadyExists(String),
-        /// The target is being restored already, or created or deleted.
-        #[error("Table: {0} is already being restored from backup, created or deleted")]
+        /// The target is being created or deleted.
+        #[error("Table is being created or deleted: {0}")]
         TableInUse(String),
+        /// The target is being restored already.
+        #[error("Table: {table} is already being restored from backup: {backup}")]
+        TableBeingRestored {
+            /// The target's name.
+            table: String,
+            /// The ARN of the backup that it is restored from.
+            backup: String,
+        },
         /// No backup has this ARN (any more).
         #[error("Backup not found: {0}")]
         BackupNotFound(String),

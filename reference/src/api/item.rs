@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ReturnValues;
 use super::shape::Shape;
+use crate::expression::Condition;
 use crate::item::{AttributeValue, Item, ValidationError, validate_item};
 
 /// A request to create or replace an item.
@@ -50,6 +51,21 @@ impl PutItemInput {
             &self.expression_attribute_values,
         )?;
         validate_item(&self.item)
+    }
+
+    /// The parsed condition, if there is one. [`Self::validate`] comes first.
+    ///
+    /// # Errors
+    /// The expression or its placeholders are wrong.
+    pub fn condition(&self) -> Result<Option<Condition>, ValidationError> {
+        let (names, values) = (
+            &self.expression_attribute_names,
+            &self.expression_attribute_values,
+        );
+        let text = self.condition_expression.as_deref();
+        Ok(text
+            .map(|text| Condition::parse(text, names, values))
+            .transpose()?)
     }
 }
 
@@ -101,6 +117,21 @@ impl DeleteItemInput {
             &self.expression_attribute_names,
             &self.expression_attribute_values,
         )
+    }
+
+    /// The parsed condition, if there is one. [`Self::validate`] comes first.
+    ///
+    /// # Errors
+    /// The expression or its placeholders are wrong.
+    pub fn condition(&self) -> Result<Option<Condition>, ValidationError> {
+        let (names, values) = (
+            &self.expression_attribute_names,
+            &self.expression_attribute_values,
+        );
+        let text = self.condition_expression.as_deref();
+        Ok(text
+            .map(|text| Condition::parse(text, names, values))
+            .transpose()?)
     }
 }
 

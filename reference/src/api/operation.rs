@@ -131,3 +131,6 @@ impl Request {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

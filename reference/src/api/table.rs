@@ -371,3 +371,6 @@ pub struct ListTablesOutput {
     /// Where the next page begins; absent at the end.
     pub last_evaluated_table_name: Option<String>,
 }
+
+#[cfg(test)]
+mod tests;

@@ -254,7 +254,7 @@ fn restore_table_from_backup(error: &RestoreTableFromBackupError) -> ExceptionNa
     use RestoreTableFromBackupError as E;
     match error {
         E::TableAlreadyExists(_) => ExceptionName::TableAlreadyExists,
-        E::TableInUse(_) => ExceptionName::TableInUse,
+        E::TableInUse(_) | E::TableBeingRestored { .. } => ExceptionName::TableInUse,
         E::BackupNotFound(_) => ExceptionName::BackupNotFound,
         E::BackupBeingCreated(_) | E::BackupBeingRestored(_) => ExceptionName::BackupInUse,
         E::LimitExceeded(_) => ExceptionName::LimitExceeded,

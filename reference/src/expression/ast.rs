@@ -18,7 +18,7 @@ pub(super) enum Predicate {
     In(Operand, Vec<Operand>),
     Exists(Path),
     NotExists(Path),
-    HasType(Path, AttributeType),
+    HasType(Operand, AttributeType),
     BeginsWith(Operand, Operand),
     Contains(Operand, Operand),
     And(Vec<Predicate>),

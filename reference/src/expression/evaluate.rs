@@ -1,7 +1,8 @@
 //! Whether a parsed condition holds of an item.
 //!
-//! A comparison with something absent or of another type does not hold; only `<>` does. This
-//! recursion is as deep as the parser allowed, never deeper.
+//! A comparison with something absent or of another type does not hold; only `<>` does, even
+//! between two absent attributes [tests of ScyllaDB's Alternator, which also run against the live
+//! service]. This recursion is as deep as the parser allowed, never deeper.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -34,8 +35,8 @@ pub(super) fn holds(predicate: &Predicate, item: &Item) -> bool {
         }),
         Predicate::Exists(path) => lookup(path, item).is_some(),
         Predicate::NotExists(path) => lookup(path, item).is_none(),
-        Predicate::HasType(path, wanted) => {
-            lookup(path, item).is_some_and(|value| value.attribute_type() == *wanted)
+        Predicate::HasType(operand, wanted) => {
+            resolve(operand, item).is_some_and(|value| value.attribute_type() == *wanted)
         }
         Predicate::BeginsWith(whole, start) => both(whole, start, item, begins_with),
         Predicate::Contains(whole, part) => both(whole, part, item, contains),

@@ -1,4 +1,8 @@
 //! What the functions of the grammar take, and what is wrong with literal operands.
+//!
+//! The live service is more liberal than its documentation: `begins_with`, `contains` and
+//! `attribute_type` take any operand first [tests of ScyllaDB's Alternator, which also run
+//! against it]. Functions of update expressions are known, but never allowed.
 
 use super::ExpressionError;
 use super::ast::{Operand, Path, Predicate};
@@ -15,11 +19,8 @@ pub(super) fn predicate(
             .and_then(|[path]| Ok(Predicate::Exists(only_path(function, path)?))),
         "attribute_not_exists" => exact(function, operands)
             .and_then(|[path]| Ok(Predicate::NotExists(only_path(function, path)?))),
-        "attribute_type" => exact(function, operands).and_then(|[path, wanted]| {
-            Ok(Predicate::HasType(
-                only_path(function, path)?,
-                only_type(function, wanted)?,
-            ))
+        "attribute_type" => exact(function, operands).and_then(|[operand, wanted]| {
+            Ok(Predicate::HasType(operand, only_type(function, wanted)?))
         }),
         "begins_with" => exact(function, operands).and_then(|[whole, start]| {
             only_text(function, &whole)?;
@@ -29,7 +30,9 @@ pub(super) fn predicate(
         "contains" => {
             exact(function, operands).map(|[whole, part]| Predicate::Contains(whole, part))
         }
-        "size" => Err(ExpressionError::MisusedFunction(function.to_owned())),
+        "size" | "if_not_exists" | "list_append" => {
+            Err(ExpressionError::MisusedFunction(function.to_owned()))
+        }
         _ => Err(ExpressionError::UnknownFunction(function.to_owned())),
     }
 }
@@ -43,7 +46,9 @@ pub(super) fn operand(function: &str, operands: Vec<Operand>) -> Result<Operand,
         | "attribute_not_exists"
         | "attribute_type"
         | "begins_with"
-        | "contains" => Err(ExpressionError::MisusedFunction(function.to_owned())),
+        | "contains"
+        | "if_not_exists"
+        | "list_append" => Err(ExpressionError::MisusedFunction(function.to_owned())),
         _ => Err(ExpressionError::UnknownFunction(function.to_owned())),
     }
 }

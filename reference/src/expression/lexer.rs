@@ -75,12 +75,21 @@ fn space(input: &mut &str) -> ModalResult<()> {
 }
 
 fn token<'a>(input: &mut &'a str) -> ModalResult<(TokenKind, &'a str)> {
-    let letters = || take_while(1.., |c: char| c.is_ascii_alphanumeric() || c == '_');
+    let is_name_char = |c: char| c.is_ascii_alphanumeric() || c == '_';
     alt((
         digit1.map(|text| (TokenKind::Digits, text)),
-        letters().map(|text| (TokenKind::Word, text)),
-        ('#', letters()).take().map(|text| (TokenKind::Name, text)),
-        (':', letters()).take().map(|text| (TokenKind::Value, text)),
+        (
+            one_of(|c: char| c.is_ascii_alphabetic()),
+            take_while(0.., is_name_char),
+        )
+            .take()
+            .map(|text| (TokenKind::Word, text)),
+        ('#', take_while(1.., is_name_char))
+            .take()
+            .map(|text| (TokenKind::Name, text)),
+        (':', take_while(1.., is_name_char))
+            .take()
+            .map(|text| (TokenKind::Value, text)),
         alt(("<>", "<=", ">=")).map(|text| (TokenKind::Symbol, text)),
         one_of(['=', '<', '>', '(', ')', ',', '.', '[', ']'])
             .take()

@@ -6,6 +6,7 @@
 //! refused as attribute names.
 
 mod ast;
+mod cursor;
 mod error;
 mod evaluate;
 mod functions;

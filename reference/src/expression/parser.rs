@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::ast::{Comparator, Operand, Path, Predicate, Step};
+use super::cursor::{Cursor, is_reserved};
 use super::lexer::{Token, TokenKind, tokens};
 use super::placeholders::Placeholders;
 use super::{
@@ -27,9 +28,7 @@ pub(super) fn parse(
         return Err(ExpressionError::TooLong(text.len()));
     }
     let mut parser = Parser {
-        text,
-        tokens: tokens(text)?,
-        at: 0,
+        cursor: Cursor::new(text, tokens(text)?),
         depth: 0,
         operators: 0,
         last_group: None,
@@ -37,8 +36,8 @@ pub(super) fn parse(
         refusal: None,
     };
     let predicate = parser.or()?;
-    if parser.at < parser.tokens.len() {
-        return Err(parser.syntax_error());
+    if parser.cursor.peek().is_some() {
+        return Err(parser.cursor.syntax_error());
     }
     match parser.refusal {
         Some(refusal) => Err(refusal),
@@ -46,10 +45,8 @@ pub(super) fn parse(
     }
 }
 
-pub(super) struct Parser<'a> {
-    text: &'a str,
-    tokens: Vec<Token<'a>>,
-    at: usize,
+struct Parser<'a> {
+    cursor: Cursor<'a>,
     depth: usize,
     operators: usize,
     /// The first and last token of the parentheses that were closed last.
@@ -75,11 +72,11 @@ impl<'a> Parser<'a> {
         join: fn(Vec<Predicate>) -> Predicate,
     ) -> Result<Predicate, ExpressionError> {
         let first = tighter(self)?;
-        if !self.is_keyword(keyword) {
+        if !self.cursor.is_keyword(keyword) {
             return Ok(first);
         }
         let mut parts = vec![first];
-        while self.take_keyword(keyword) {
+        while self.cursor.take_keyword(keyword) {
             self.count_operator()?;
             parts.push(tighter(self)?);
         }
@@ -87,7 +84,7 @@ impl<'a> Parser<'a> {
     }
 
     fn not(&mut self) -> Result<Predicate, ExpressionError> {
-        if !self.take_keyword("NOT") {
+        if !self.cursor.take_keyword("NOT") {
             return self.primary();
         }
         self.count_operator()?;
@@ -96,36 +93,51 @@ impl<'a> Parser<'a> {
     }
 
     fn primary(&mut self) -> Result<Predicate, ExpressionError> {
-        if self.is_symbol("(") {
+        if self.cursor.is_symbol("(") {
             return self.group();
         }
-        if self.is_call() && self.token_text() != "size" {
-            return self.function();
-        }
-        let start = self.at;
-        let left = self.operand()?;
-        match self.peek().and_then(|token| Comparator::parse(token.text)) {
-            Some(comparator) => self.comparison(left, comparator),
-            None if self.take_keyword("BETWEEN") => self.between(left),
-            None if self.take_keyword("IN") => self.is_in(left),
-            None if matches!(left, Operand::Size(_)) => {
-                let name = self.tokens[start].text.to_owned();
-                self.refuse(ExpressionError::MisusedFunction(name));
-                Ok(Predicate::And(Vec::new()))
+        let name = self.cursor.token_text();
+        if self.cursor.is_call() && name != "size" {
+            let predicate = self.function()?;
+            if !self.at_operator() {
+                return Ok(predicate);
             }
-            None => Err(self.syntax_error()),
+            self.refuse(ExpressionError::MisusedFunction(name.to_owned()));
+            return self.operation(Operand::Literal(AttributeValue::Null));
+        }
+        let left = self.operand()?;
+        if matches!(left, Operand::Size(_)) && !self.at_operator() {
+            self.refuse(ExpressionError::MisusedFunction(name.to_owned()));
+            return Ok(Predicate::And(Vec::new()));
+        }
+        self.operation(left)
+    }
+
+    fn at_operator(&self) -> bool {
+        Comparator::parse(self.cursor.token_text()).is_some()
+            || self.cursor.is_keyword("BETWEEN")
+            || self.cursor.is_keyword("IN")
+    }
+
+    fn operation(&mut self, left: Operand) -> Result<Predicate, ExpressionError> {
+        match Comparator::parse(self.cursor.token_text()) {
+            Some(comparator) => self.comparison(left, comparator),
+            None if self.cursor.take_keyword("BETWEEN") => self.between(left),
+            None if self.cursor.take_keyword("IN") => self.is_in(left),
+            None => Err(self.cursor.syntax_error()),
         }
     }
 
     fn group(&mut self) -> Result<Predicate, ExpressionError> {
-        let open = self.at;
-        self.at += 1;
+        let open = self.cursor.position();
+        self.cursor.expect("(")?;
         let inner = self.nested(Self::or)?;
-        if self.last_group == Some((open + 1, self.at - 1)) {
+        let close = self.cursor.position();
+        self.cursor.expect(")")?;
+        if self.last_group == Some((open + 1, close - 1)) {
             self.refuse(ExpressionError::RedundantParentheses);
         }
-        self.last_group = Some((open, self.at));
-        self.expect(")")?;
+        self.last_group = Some((open, close));
         Ok(inner)
     }
 
@@ -134,7 +146,7 @@ impl<'a> Parser<'a> {
         left: Operand,
         comparator: Comparator,
     ) -> Result<Predicate, ExpressionError> {
-        let operator = self.next_text();
+        let operator = self.cursor.next_text();
         self.count_operator()?;
         let right = self.operand()?;
         self.check_distinct(operator, &left, [&right]);
@@ -147,8 +159,8 @@ impl<'a> Parser<'a> {
     fn between(&mut self, value: Operand) -> Result<Predicate, ExpressionError> {
         self.count_operator()?;
         let lower = self.operand()?;
-        if !self.take_keyword("AND") {
-            return Err(self.syntax_error());
+        if !self.cursor.take_keyword("AND") {
+            return Err(self.cursor.syntax_error());
         }
         let upper = self.operand()?;
         self.check_distinct("BETWEEN", &value, [&lower, &upper]);
@@ -166,9 +178,6 @@ impl<'a> Parser<'a> {
     fn is_in(&mut self, value: Operand) -> Result<Predicate, ExpressionError> {
         self.count_operator()?;
         let list = self.operands()?;
-        if list.is_empty() {
-            return Err(self.syntax_error());
-        }
         if list.len() > IN_OPERANDS_MAX {
             self.refuse(ExpressionError::TooManyInOperands(list.len()));
         }
@@ -177,7 +186,7 @@ impl<'a> Parser<'a> {
     }
 
     fn function(&mut self) -> Result<Predicate, ExpressionError> {
-        let function = self.next_text();
+        let function = self.cursor.next_text();
         self.count_operator()?;
         let operands = self.operands()?;
         if let [first, rest @ ..] = operands.as_slice() {
@@ -191,33 +200,30 @@ impl<'a> Parser<'a> {
         )
     }
 
-    /// Operands between parentheses, separated by commas.
+    /// One or more operands between parentheses, separated by commas.
     fn operands(&mut self) -> Result<Vec<Operand>, ExpressionError> {
-        self.expect("(")?;
-        let mut operands = Vec::new();
-        while !self.is_symbol(")") {
-            if !operands.is_empty() {
-                self.expect(",")?;
-            }
+        self.cursor.expect("(")?;
+        let mut operands = vec![self.operand()?];
+        while self.cursor.take_symbol(",") {
             operands.push(self.operand()?);
         }
-        self.expect(")")?;
+        self.cursor.expect(")")?;
         Ok(operands)
     }
 
     fn operand(&mut self) -> Result<Operand, ExpressionError> {
-        if self.is_call() {
+        if self.cursor.is_call() {
             return self.call_as_operand();
         }
         let Some(Token {
             kind: TokenKind::Value,
             text,
             ..
-        }) = self.peek()
+        }) = self.cursor.peek()
         else {
             return self.path().map(Operand::Path);
         };
-        self.at += 1;
+        self.cursor.next_text();
         let value = self.placeholders.value(text);
         Ok(Operand::Literal(
             self.or_refuse(value).unwrap_or(AttributeValue::Null),
@@ -226,7 +232,7 @@ impl<'a> Parser<'a> {
 
     /// Only `size` may stand where a value is wanted.
     fn call_as_operand(&mut self) -> Result<Operand, ExpressionError> {
-        let function = self.next_text();
+        let function = self.cursor.next_text();
         self.count_operator()?;
         let operands = self.nested(Self::operands)?;
         Ok(
@@ -241,11 +247,11 @@ impl<'a> Parser<'a> {
         let root = self.field()?;
         let mut steps = Vec::new();
         loop {
-            if self.take_symbol(".") {
+            if self.cursor.take_symbol(".") {
                 steps.push(Step::Field(self.field()?));
-            } else if self.take_symbol("[") {
+            } else if self.cursor.take_symbol("[") {
                 steps.push(Step::Index(self.index()?));
-                self.expect("]")?;
+                self.cursor.expect("]")?;
             } else {
                 return Ok(Path { root, steps });
             }
@@ -253,13 +259,13 @@ impl<'a> Parser<'a> {
     }
 
     fn field(&mut self) -> Result<String, ExpressionError> {
-        match self.peek() {
+        match self.cursor.peek() {
             Some(Token {
                 kind: TokenKind::Name,
                 text,
                 ..
             }) => {
-                self.at += 1;
+                self.cursor.next_text();
                 let name = self.placeholders.name(text);
                 Ok(self.or_refuse(name).unwrap_or_default())
             }
@@ -268,10 +274,10 @@ impl<'a> Parser<'a> {
                 text,
                 ..
             }) if !is_reserved(text) => {
-                self.at += 1;
+                self.cursor.next_text();
                 Ok(text.to_owned())
             }
-            _ => Err(self.syntax_error()),
+            _ => Err(self.cursor.syntax_error()),
         }
     }
 
@@ -280,11 +286,11 @@ impl<'a> Parser<'a> {
             kind: TokenKind::Digits,
             text,
             ..
-        }) = self.peek()
+        }) = self.cursor.peek()
         else {
-            return Err(self.syntax_error());
+            return Err(self.cursor.syntax_error());
         };
-        self.at += 1;
+        self.cursor.next_text();
         let index = text
             .parse()
             .map_err(|_| ExpressionError::IndexRange(text.to_owned()));
@@ -348,77 +354,4 @@ impl<'a> Parser<'a> {
     fn or_refuse<T>(&mut self, result: Result<T, ExpressionError>) -> Option<T> {
         result.map_err(|refusal| self.refuse(refusal)).ok()
     }
-
-    fn peek(&self) -> Option<Token<'a>> {
-        self.tokens.get(self.at).copied()
-    }
-
-    fn token_text(&self) -> &'a str {
-        self.peek().map_or("", |token| token.text)
-    }
-
-    fn next_text(&mut self) -> &'a str {
-        let text = self.token_text();
-        self.at += 1;
-        text
-    }
-
-    fn is_symbol(&self, symbol: &str) -> bool {
-        self.token_text() == symbol
-    }
-
-    fn take_symbol(&mut self, symbol: &str) -> bool {
-        let found = self.is_symbol(symbol);
-        self.at += usize::from(found);
-        found
-    }
-
-    fn expect(&mut self, symbol: &str) -> Result<(), ExpressionError> {
-        if self.take_symbol(symbol) {
-            Ok(())
-        } else {
-            Err(self.syntax_error())
-        }
-    }
-
-    fn is_keyword(&self, keyword: &str) -> bool {
-        self.token_text().eq_ignore_ascii_case(keyword)
-    }
-
-    fn take_keyword(&mut self, keyword: &str) -> bool {
-        let found = self.is_keyword(keyword);
-        self.at += usize::from(found);
-        found
-    }
-
-    /// A word with a parenthesis behind it, and no keyword.
-    fn is_call(&self) -> bool {
-        let is_word = |it: Token<'_>| it.kind == TokenKind::Word && !is_reserved(it.text);
-        self.peek().is_some_and(is_word)
-            && self
-                .tokens
-                .get(self.at + 1)
-                .is_some_and(|token| token.text == "(")
-    }
-
-    /// The token at hand does not fit; shown with its neighbours.
-    fn syntax_error(&self) -> ExpressionError {
-        let before = self.at.checked_sub(1).and_then(|at| self.tokens.get(at));
-        let token = self.tokens.get(self.at);
-        let after = self.tokens.get(self.at + 1);
-        let shown = [before, token, after].into_iter().flatten();
-        let start = shown.clone().map(|it| it.start).min().unwrap_or(0);
-        let end = shown.map(Token::end).max().unwrap_or(0);
-        ExpressionError::Syntax {
-            token: token.map_or("<EOF>", |it| it.text).to_owned(),
-            near: self.text[start..end].to_owned(),
-        }
-    }
-}
-
-/// Keywords of the grammar, in any case; they cannot be attribute names.
-fn is_reserved(word: &str) -> bool {
-    ["AND", "OR", "NOT", "BETWEEN", "IN"]
-        .iter()
-        .any(|it| it.eq_ignore_ascii_case(word))
 }

@@ -216,3 +216,6 @@ fn decode(attribute: &KeyAttribute, bytes: &Bytes) -> AttributeValue {
         ScalarAttributeType::B => AttributeValue::B(bytes.clone()),
     }
 }
+
+#[cfg(test)]
+mod tests;

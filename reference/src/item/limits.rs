@@ -115,3 +115,6 @@ fn validate_name(name: &str) -> Result<(), ValidationError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
