@@ -20,7 +20,7 @@ mod message;
 mod replicas;
 mod shell;
 
-pub use self::core::{Config, Core, Flow, Hosted, Input, Output};
+pub use self::core::{Config, Core, Flow, Hosted, Input, Machine, Output};
 pub use boot::{BootError, serve};
 pub use message::{
     Call, CallError, Caller, Envelope, HostSpec, LogRecord, PartitionTarget, PeerMessage, Reply, Wire,

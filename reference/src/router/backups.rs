@@ -90,7 +90,8 @@ pub(super) async fn list<E: Env, M: Mutants>(
     let mut page: Vec<Backup> = backups.into_iter().filter(shown).take(limit + 1).collect();
     let more = page.len() > limit;
     page.truncate(limit);
-    let cluster = &shell.core().config().cluster;
+    let core = shell.core();
+    let cluster = &core.config().cluster;
     let backup_summaries: Vec<_> =
         page.iter().map(|it| backup_description(cluster, it).summary()).collect();
     let last_evaluated_backup_arn = page.last().filter(|_| more).map(|it| it.arn.clone());
@@ -106,8 +107,8 @@ pub(super) async fn delete<E: Env, M: Mutants>(
     let text = input.backup_arn;
     match decide(shell, Command::DeleteBackup(arn), deadline_ns(shell)).await {
         Ok(Ok(Applied::Backup(backup))) => {
-            let cluster = &shell.core().config().cluster;
-            let mut backup_description = backup_description(cluster, &backup);
+            let mut backup_description =
+                backup_description(&shell.core().config().cluster, &backup);
             backup_description.backup_details.backup_status = BackupStatus::Deleted;
             Ok(DeleteBackupOutput { backup_description })
         }

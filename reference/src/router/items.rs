@@ -8,13 +8,12 @@ use crate::api::{
 };
 use crate::env::Env;
 use crate::expression::Condition;
-use crate::item::{AttributeValue, Item};
+use crate::item::Item;
 use crate::metadata::{PartitionInfo, Table};
 use crate::mutants::Mutants;
 use crate::node::{Call, Reply, Shell};
 use crate::partition::{ItemKey, RequestId, decode_item, encode_item};
 use bytes::Bytes;
-use std::collections::BTreeMap;
 
 /// A page of a scan ends behind the item that reaches this size (Developer Guide, "Scan": 1 MB).
 const PAGE_BYTES_MAX: usize = 1 << 20;
@@ -39,11 +38,7 @@ pub(super) async fn put<E: Env, M: Mutants>(
     input: PutItemInput,
 ) -> Result<PutItemOutput, PutItemError> {
     input.validate()?;
-    let condition = condition_of(
-        input.condition_expression.as_deref(),
-        &input.expression_attribute_names,
-        &input.expression_attribute_values,
-    )?;
+    let condition = input.condition()?;
     let return_old = input.return_values == ReturnValues::AllOld;
     let prepare = |table: &Table| {
         let primary = table.spec.schema.key_of(&input.item).map_err(Failure::Invalid)?;
@@ -62,11 +57,7 @@ pub(super) async fn delete<E: Env, M: Mutants>(
     input: DeleteItemInput,
 ) -> Result<DeleteItemOutput, DeleteItemError> {
     input.validate()?;
-    let condition = condition_of(
-        input.condition_expression.as_deref(),
-        &input.expression_attribute_names,
-        &input.expression_attribute_values,
-    )?;
+    let condition = input.condition()?;
     let return_old = input.return_values == ReturnValues::AllOld;
     let prepare = |table: &Table| {
         let primary = table.spec.schema.key_from_map(&input.key).map_err(Failure::Invalid)?;
@@ -77,15 +68,6 @@ pub(super) async fn delete<E: Env, M: Mutants>(
         Written::Done(attributes) => Ok(DeleteItemOutput { attributes }),
         Written::ConditionFailed => Err(DeleteItemError::ConditionalCheckFailed),
     }
-}
-
-fn condition_of(
-    text: Option<&str>,
-    names: &BTreeMap<String, String>,
-    values: &BTreeMap<String, AttributeValue>,
-) -> Result<Option<Condition>, Failure> {
-    let parse = |text| Condition::parse(text, names, values);
-    text.map(parse).transpose().map_err(|why| Failure::Invalid(why.into()))
 }
 
 async fn write<E: Env, M: Mutants>(
