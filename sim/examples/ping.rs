@@ -2,7 +2,7 @@
 //! other as fast as the network lets them, with faults and the event hash on.
 
 use bytes::Bytes;
-use stillpoint_sim::{HostId, NetSettings, Tape, World};
+use stillpoint_sim::{Host, HostId, NetSettings, Tape, World};
 
 const MESSAGES: u64 = 4_000_000;
 /// Exchanges under way at once, as between two nodes with many partitions.
@@ -22,11 +22,7 @@ fn main() {
     );
     boot_echo(&world, ping);
     boot_echo(&world, pong);
-    for _ in 0..WINDOW {
-        world
-            .host(ping)
-            .send(pong, Bytes::from_static(b"sixteen bytes it"));
-    }
+    keep_going(&world.host(ping), pong);
     #[expect(
         clippy::disallowed_methods,
         reason = "this measures the machine, not the world"
@@ -54,5 +50,20 @@ fn boot_echo(world: &World, host: HostId) {
             host.send(from, message);
         }
         host.send(HostId::DRIVER, Bytes::new());
+    });
+}
+
+/// Opens the window, and now and then replaces a message that was lost.
+fn keep_going(host: &Host, to: HostId) {
+    let message = Bytes::from_static(b"sixteen bytes it");
+    for _ in 0..WINDOW {
+        host.send(to, message.clone());
+    }
+    let sender = host.clone();
+    host.spawn("keep_going", async move {
+        loop {
+            sender.sleep(500_000_000).await;
+            sender.send(to, message.clone());
+        }
     });
 }

@@ -182,3 +182,87 @@ impl Dice {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::World;
+
+    /// Dice whose first draws are these.
+    fn loaded(raws: &[u64]) -> (World, Dice) {
+        let draw = |(n, &value): (usize, &u64)| Override {
+            name: "loaded".into(),
+            n: n as u64,
+            value,
+        };
+        let overrides = raws.iter().enumerate().map(draw).collect();
+        let world = World::new(Tape { seed: 0, overrides });
+        let dice = world.dice("loaded");
+        (world, dice)
+    }
+
+    proptest! {
+        #[test]
+        fn a_stream_is_what_its_tape_says(seed: u64, name in "[a-z]{1,8}/[a-z]{1,8}", n in 0..200u64) {
+            let tape = Tape::new(seed);
+            let world = World::new(tape.clone());
+            let dice = world.dice(&name);
+            let draws: Vec<u64> = (0..=n).map(|_| dice.raw()).collect();
+            prop_assert_eq!(draws[n as usize], tape.decision(&name, n));
+        }
+
+        #[test]
+        fn ranges_keep_order_and_bounds(a: u64, b: u64, start in 0..1000u64, len in 1..=u64::MAX - 1000) {
+            let (_world, dice) = loaded(&[a.min(b), a.max(b)]);
+            let (low, high) = (dice.range(start..start + len), dice.range(start..start + len));
+            prop_assert!(start <= low && low <= high && high < start + len);
+        }
+
+        #[test]
+        fn a_shuffle_loses_nothing(seed: u64, len in 0..20usize) {
+            let mut items: Vec<usize> = (0..len).collect();
+            World::new(Tape::new(seed)).dice("shuffle").shuffle(&mut items);
+            items.sort_unstable();
+            prop_assert_eq!(items, (0..len).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn zero_is_the_simplest_outcome() {
+        let (_world, dice) = loaded(&[0; 7]);
+        assert_eq!(
+            (dice.raw(), dice.range(5..9), dice.chance(999, 1_000)),
+            (0, 5, false)
+        );
+        assert_eq!(dice.pick(&["first", "second"]), &"first");
+        let mut items = [1, 2, 3, 4];
+        dice.shuffle(&mut items);
+        assert_eq!(items, [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn chances_are_met_by_the_largest_values() {
+        let (_world, dice) = loaded(&[u64::MAX, u64::MAX, u64::MAX / 2, u64::MAX / 2 + 1, 0]);
+        assert!(!dice.chance(0, 1_000_000));
+        assert!(dice.chance(1, 1_000_000));
+        assert!(!dice.chance(1, 2));
+        assert!(dice.chance(1, 2));
+        assert!(dice.chance(7, 7));
+    }
+
+    #[test]
+    fn a_shuffle_can_give_every_order() {
+        let orders: std::collections::BTreeSet<[u8; 3]> = (0..100)
+            .map(|seed| {
+                let mut items = [1, 2, 3];
+                World::new(Tape::new(seed))
+                    .dice("shuffle")
+                    .shuffle(&mut items);
+                items
+            })
+            .collect();
+        assert_eq!(orders.len(), 6);
+    }
+}

@@ -116,3 +116,55 @@ impl EventQueue {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// An event that can be told from others.
+    fn event(request: u64) -> Event {
+        Event::ObjectReply { request }
+    }
+
+    fn pop(queue: &mut EventQueue, until_ns: u64) -> Option<u64> {
+        match queue.pop_until(until_ns)?.1 {
+            Event::ObjectReply { request } => Some(request),
+            _ => unreachable!("only replies are put in here"),
+        }
+    }
+
+    proptest! {
+        /// Pushes, cancellations and pops against a sorted list.
+        #[test]
+        fn events_come_by_time_and_then_by_insertion(
+            steps in prop::collection::vec((0..3u8, 0..20u64), 0..200),
+        ) {
+            let mut queue = EventQueue::default();
+            let mut model: Vec<(u64, u64)> = Vec::new();
+            let mut ids = Vec::new();
+            for (step, (action, value)) in (0..).zip(steps) {
+                match action {
+                    0 => {
+                        ids.push((step, queue.push(value, event(step))));
+                        model.push((value, step));
+                        model.sort_unstable();
+                    }
+                    1 if !ids.is_empty() => {
+                        // May be popped already, and its slot taken by another.
+                        let (step, id) = ids[value as usize % ids.len()];
+                        queue.cancel(id);
+                        model.retain(|it| it.1 != step);
+                    }
+                    _ => {
+                        let due = model.first().is_some_and(|it| it.0 <= value);
+                        let expected = due.then(|| model.remove(0).1);
+                        prop_assert_eq!(pop(&mut queue, value), expected);
+                    }
+                }
+                prop_assert_eq!(queue.next_time_ns(), model.first().map(|it| it.0));
+            }
+        }
+    }
+}

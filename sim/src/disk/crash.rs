@@ -5,7 +5,8 @@
 //! - each 512-byte sector ends, independently, as any one of the versions it had, so
 //!   writes are torn and reordered at sector size;
 //! - truncations take effect in order, a drawn number of them, each wholly or not at
-//!   all, as a journalling file system does it;
+//!   all, as a journalling file system does it; without a truncation the file does not
+//!   grow by what was written after it either;
 //! - the file is as long as what survived makes it; gaps read as zeros;
 //! - changes to names survive as a drawn prefix, in order.
 //!
@@ -82,7 +83,7 @@ fn lose_sectors(inode: &mut Inode, choose: &mut dyn FnMut(u64) -> u64) -> u64 {
     let mut lost = 0;
     let mut chosen = BTreeMap::new();
     for (sector, history) in histories {
-        let legal = legal_versions(&history, kept, undone);
+        let legal = legal_versions(&history, kept, undone.first().copied());
         let back = if legal.len() > 1 {
             choose(legal.len() as u64) as usize
         } else {
@@ -168,23 +169,22 @@ fn truncations(durable_len: usize, pending: &VecDeque<Change>) -> Vec<usize> {
     truncations
 }
 
-/// The versions between the last truncation of this sector that took effect and the
-/// first that did not.
-fn legal_versions<'a>(history: &'a [Version], kept: &[usize], undone: &[usize]) -> &'a [Version] {
-    let made_by = |version: &Version, changes: &[usize]| {
-        version
-            .change
-            .is_some_and(|it| changes.binary_search(&it).is_ok())
-    };
-    let from = history
-        .iter()
-        .rposition(|it| made_by(it, kept))
-        .unwrap_or(0);
-    let to = history
-        .iter()
-        .position(|it| made_by(it, undone))
-        .unwrap_or(history.len());
-    &history[from..to]
+/// The versions from the last truncation that took effect to the first that did not.
+///
+/// After the latter a sector may have been overwritten, but the file cannot have grown:
+/// lengths are journalled in order.
+fn legal_versions<'a>(
+    history: &'a [Version],
+    kept: &[usize],
+    first_undone: Option<usize>,
+) -> &'a [Version] {
+    let cut_here = |it: &Version| it.change.is_some_and(|it| kept.contains(&it));
+    let from = history.iter().rposition(cut_here).unwrap_or(0);
+    let came_after = |it: &Version| it.change >= first_undone;
+    let to = history.windows(2).position(|it| {
+        first_undone.is_some() && came_after(&it[1]) && it[0].bytes.len() != it[1].bytes.len()
+    });
+    &history[from..to.map_or(history.len(), |it| it + 1)]
 }
 
 /// The file made of the chosen sectors and the durable rest.
@@ -206,4 +206,172 @@ fn assemble(mut content: Vec<u8>, chosen: &BTreeMap<usize, Vec<u8>>) -> Vec<u8> 
     }
     content.truncate(len);
     content
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use bytes::Bytes;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn inode(durable: &[u8], changes: &[Change]) -> Inode {
+        let mut inode = Inode::default();
+        inode.durable = durable.to_vec();
+        inode.cached = inode.durable.clone();
+        for change in changes {
+            change.apply(&mut inode.cached);
+            inode.pending.push_back(change.clone());
+        }
+        inode
+    }
+
+    /// Everything that a power loss can make of a file, by trying all choices.
+    fn outcomes(durable: &[u8], changes: &[Change]) -> BTreeSet<Vec<u8>> {
+        let mut outcomes = BTreeSet::new();
+        let mut script: Vec<u64> = Vec::new();
+        loop {
+            let mut radices = Vec::new();
+            let mut inode = inode(durable, changes);
+            lose_sectors(&mut inode, &mut |choices| {
+                radices.push(choices);
+                script.get(radices.len() - 1).copied().unwrap_or(0)
+            });
+            outcomes.insert(inode.durable);
+            // Counts on, the last choice fastest, like an odometer.
+            script.resize(radices.len(), 0);
+            while script
+                .last()
+                .is_some_and(|it| it + 1 == radices[script.len() - 1])
+            {
+                script.pop();
+            }
+            match script.last_mut() {
+                Some(last) => *last += 1,
+                None => return outcomes,
+            }
+        }
+    }
+
+    fn write(offset: u64, byte: u8, len: usize) -> Change {
+        Change::Write {
+            offset,
+            data: vec![byte; len].into(),
+        }
+    }
+
+    fn file(parts: &[(u8, usize)]) -> Vec<u8> {
+        parts
+            .iter()
+            .flat_map(|&(byte, len)| vec![byte; len])
+            .collect()
+    }
+
+    #[test]
+    fn a_rewritten_file_is_old_or_a_torn_new_one() {
+        let changes = [
+            Change::SetLen(0),
+            write(0, b'b', 600),
+            write(600, b'b', 600),
+        ];
+        let seen = outcomes(&file(&[(b'a', 600)]), &changes);
+        // Sector 1 was written twice: up to byte 600, then to its end.
+        let firsts = [(0, 512), (b'b', 512)];
+        let mut legal = BTreeSet::from([file(&[(b'a', 600)]), vec![], file(&[(b'b', 512)])]);
+        for first in firsts {
+            for second in [(b'b', 88), (b'b', 512)] {
+                legal.insert(file(&[first, second]));
+            }
+            for second in [(0, 512), (b'b', 88), (b'b', 512)] {
+                let second = if second.1 == 88 {
+                    vec![second, (0, 424)]
+                } else {
+                    vec![second]
+                };
+                legal.insert(file(&[&[first][..], &second, &[(b'b', 176)]].concat()));
+            }
+        }
+        assert_eq!(seen, legal);
+    }
+
+    #[test]
+    fn a_truncated_sector_may_be_overwritten_without_the_truncation() {
+        let seen = outcomes(
+            &file(&[(b'a', 1500)]),
+            &[Change::SetLen(1024), write(0, b'b', 512)],
+        );
+        let legal = [
+            file(&[(b'a', 1500)]),
+            file(&[(b'b', 512), (b'a', 988)]),
+            file(&[(b'a', 1024)]),
+            file(&[(b'b', 512), (b'a', 512)]),
+        ];
+        assert_eq!(seen, legal.into());
+    }
+
+    #[test]
+    fn a_lengthened_file_is_short_or_long() {
+        let seen = outcomes(b"abc", &[Change::SetLen(2000)]);
+        assert_eq!(
+            seen,
+            [
+                b"abc".to_vec(),
+                file(&[(b'a', 1), (b'b', 1), (b'c', 1), (0, 1997)])
+            ]
+            .into()
+        );
+    }
+
+    fn change() -> impl Strategy<Value = Change> {
+        let write = (0..3000u64, 1..=255u8, 0..1500usize)
+            .prop_map(|(offset, byte, len)| write(offset, byte, len));
+        prop_oneof![4 => write, 1 => (0..3000u64).prop_map(Change::SetLen)]
+    }
+
+    proptest! {
+        #[test]
+        fn zeros_lose_nothing(changes in prop::collection::vec(change(), 0..8)) {
+            let mut inode = inode(&[1; 1000], &changes);
+            let cached = inode.cached.clone();
+            prop_assert_eq!(lose_sectors(&mut inode, &mut |_| 0), 0);
+            prop_assert_eq!(&inode.durable, &cached);
+            prop_assert_eq!(&inode.cached, &cached);
+        }
+
+        #[test]
+        fn each_byte_is_one_that_was_there(
+            changes in prop::collection::vec(change(), 0..8),
+            choices in prop::collection::vec(any::<u64>(), 40),
+        ) {
+            let mut states = vec![vec![1; 1000]];
+            for change in &changes {
+                let mut next = states[states.len() - 1].clone();
+                change.apply(&mut next);
+                states.push(next);
+            }
+            let mut choices = choices.into_iter().cycle();
+            let mut inode = inode(&states[0], &changes);
+            lose_sectors(&mut inode, &mut |n| choices.next().expect("it cycles") % n);
+            let longest = states.iter().map(Vec::len).max().expect("there is the first");
+            prop_assert!(inode.durable.len() <= longest);
+            for (at, byte) in inode.durable.iter().enumerate() {
+                let was_there = states.iter().any(|it| it.get(at) == Some(byte));
+                prop_assert!(*byte == 0 || was_there, "byte {} is {}", at, byte);
+            }
+        }
+    }
+
+    #[test]
+    fn a_clean_file_is_left_alone() {
+        let mut inode = inode(b"clean", &[]);
+        let lost = lose_sectors(&mut inode, &mut |_| {
+            unreachable!("there is nothing to choose")
+        });
+        assert_eq!(
+            (lost, Bytes::from(inode.durable)),
+            (0, Bytes::from_static(b"clean"))
+        );
+    }
 }

@@ -27,6 +27,7 @@ fn error<T>(number: i32) -> io::Result<T> {
 pub(super) struct InodeId(pub(super) u64);
 
 /// A change to a file's content that is not known to be durable.
+#[derive(Clone, Debug)]
 pub(super) enum Change {
     Write { offset: u64, data: Bytes },
     SetLen(u64),
