@@ -297,3 +297,33 @@ impl World {
         self.core().fault_counts()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+
+    #[test]
+    fn nothing_keeps_a_dropped_world_in_memory() {
+        let world = World::new(Tape::new(1));
+        let node = world.add_host("node-1", "zone-a");
+        world.boot(node, |host| async move {
+            let open = host.disk().create("file");
+            let put = host.objects().put("key", bytes::Bytes::new());
+            host.sleep(1_000_000).await;
+            drop((open, put));
+            pending().await
+        });
+        let driver = world.driver();
+        let own = driver.clone();
+        world.on_point("never", move |_, _, _| drop(own.clone()));
+        driver.spawn("sleeper", driver.sleep(u64::MAX));
+        world
+            .run(1_000_000_000, async move { driver.sleep(1_000).await })
+            .expect("it ends");
+        let core = Rc::downgrade(world.core());
+        drop(world);
+        assert!(core.upgrade().is_none());
+    }
+}

@@ -96,6 +96,43 @@ fn latency_depends_on_the_zones() {
 }
 
 #[test]
+fn slow_datagrams_take_ten_times_as_long() {
+    let (world, node) = world_with_node(7);
+    world.set_net(NetSettings {
+        slow_per_mille: 1_000,
+        ..NetSettings::default()
+    });
+    let run = latencies(world.host(node), world.host(node));
+    let seen = world.run(LIMIT_NS, run).expect("it ends");
+    assert!(
+        seen.iter().all(|it| (50_000..150_000).contains(it)),
+        "{seen:?}"
+    );
+    assert_eq!(fault(&world, "net.slow"), 300);
+}
+
+#[test]
+fn every_receiver_is_woken() {
+    let (world, node) = world_with_node(8);
+    let (receiver, driver) = (world.host(node), world.driver());
+    for name in ["first", "second"] {
+        let host = receiver.clone();
+        receiver.spawn(name, async move {
+            host.receive().await;
+            host.point("received", 0);
+        });
+    }
+    let run = async move {
+        driver.sleep(1_000).await;
+        driver.send(node, Bytes::new());
+        driver.send(node, Bytes::new());
+        driver.sleep(1_000_000_000).await;
+    };
+    world.run(LIMIT_NS, run).expect("it ends");
+    assert_eq!(world.point_counts()["received"], 2);
+}
+
+#[test]
 fn a_block_has_one_direction() {
     let (world, node) = world_with_node(4);
     world.block(HostId::DRIVER, node);

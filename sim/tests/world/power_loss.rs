@@ -205,6 +205,42 @@ fn a_synced_directory_does_not_vouch_for_another() {
 }
 
 #[test]
+fn a_synced_rename_takes_the_old_name_with_it() {
+    for seed in 0..50 {
+        let (world, node) = world_with_node(seed);
+        let disk = world.host(node).disk();
+        let run = async {
+            disk.create_dir("tmp").await?;
+            disk.create_dir("wal").await?;
+            disk.sync_dir("").await?;
+            disk.create("tmp/1").await?;
+            disk.rename("tmp/1", "wal/1").await?;
+            disk.sync_dir("wal").await
+        };
+        world
+            .run(LIMIT_NS, run)
+            .expect("it ends")
+            .expect("no operation fails");
+        world.power_loss(node);
+        let found = ["tmp/1", "wal/1"].map(|it| world.peek_file(node, it).is_some());
+        assert_eq!(found, [false, true], "seed {seed}");
+    }
+}
+
+#[test]
+fn a_sync_of_a_directory_covers_the_names_there_were_when_it_was_called() {
+    let run = |seed| {
+        after_power_loss(seed, "late", |disk| async move {
+            let sync = disk.sync_dir("");
+            disk.create("late").await?;
+            sync.await
+        })
+    };
+    let seen: BTreeSet<bool> = (0..50).map(|seed| run(seed).is_some()).collect();
+    assert_eq!(seen, BTreeSet::from([false, true]));
+}
+
+#[test]
 fn a_truncation_happens_wholly_or_not_at_all() {
     let run = |seed| {
         after_power_loss(seed, "file", |disk| async move {

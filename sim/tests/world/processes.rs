@@ -284,7 +284,8 @@ fn the_end_of_a_world_drops_what_is_in_it() {
         }
     });
     let held = token.clone();
-    world.on_point("never", move |_, _, _| drop(held.clone()));
+    let driver = world.driver();
+    world.on_point("never", move |_, _, _| drop((held.clone(), driver.clone())));
     sleep(&world, 1_000);
     assert!(Rc::strong_count(&token) > 2);
     drop(world);
