@@ -1,1 +1,67 @@
 //! The simulated world: one seed decides everything that happens in it.
+//!
+//! A [`World`] holds machines ([`Host`]) that exchange datagrams, keep files on a
+//! [`Disk`], share an [`ObjectStore`], crash, lose power and come back. It runs on one
+//! thread in virtual time; a second run of the same [`Tape`] repeats every event, and
+//! [`World::hash`] says so in eight bytes.
+//!
+//! It leaves to others what the machines do: this crate knows nothing of databases.
+//!
+//! ```
+//! use bytes::Bytes;
+//! use stillpoint_sim::{Tape, World};
+//!
+//! fn hash_of(seed: u64) -> u64 {
+//!     let world = World::new(Tape::new(seed));
+//!     let echo = world.add_host("echo", "zone-a");
+//!     world.boot(echo, |host| async move {
+//!         loop {
+//!             let (from, message) = host.receive().await;
+//!             host.send(from, message);
+//!         }
+//!     });
+//!     let driver = world.driver();
+//!     let answer = world.run(1_000_000_000, async move {
+//!         driver.send(echo, Bytes::from_static(b"hello"));
+//!         driver.receive().await
+//!     });
+//!     assert_eq!(answer, Ok((echo, Bytes::from_static(b"hello"))));
+//!     world.hash()
+//! }
+//! assert_eq!(hash_of(7), hash_of(7));
+//! assert_ne!(hash_of(7), hash_of(8));
+//! ```
+//!
+//! Where to read on: `world.rs` is the run loop, `dice.rs` what a decision is,
+//! `process.rs` what a crash does, `disk/crash.rs` what a power loss leaves behind.
+
+mod completion;
+mod core;
+mod dice;
+mod disk;
+mod event;
+mod executor;
+mod hash;
+mod host;
+mod log;
+mod net;
+mod object_store;
+mod panics;
+mod point;
+mod process;
+mod tape;
+mod timer;
+mod world;
+
+pub use completion::Completion;
+pub use dice::Dice;
+pub use disk::{Disk, DiskSettings, File};
+pub use hash::RollingHash;
+pub use host::{Host, HostId, WORLD_EPOCH_MS};
+pub use log::{EventRecord, rehash};
+pub use net::NetSettings;
+pub use object_store::{OBJECT_REQUESTS_IN_FLIGHT_MAX, ObjectError, ObjectSettings, ObjectStore};
+pub use panics::PanicReport;
+pub use tape::{Override, Tape};
+pub use timer::Sleep;
+pub use world::{POLLS_PER_INSTANT_MAX, RunError, World};

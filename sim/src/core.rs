@@ -1,0 +1,158 @@
+//! The state that all handles of one world share.
+//!
+//! Each part sits in a cell of its own and is borrowed only for the length of one step,
+//! never while code of a machine runs: a poll, a callback or the drop of a future may
+//! call back into anything here.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use crate::dice::{Dice, Streams};
+use crate::disk::DiskState;
+use crate::event::{Event, EventQueue};
+use crate::executor::{Executor, LocalFuture};
+use crate::hash::ActorHash;
+use crate::host::{Host, HostId, HostState};
+use crate::log::EventLog;
+use crate::net::NetState;
+use crate::object_store::ObjectStoreState;
+use crate::panics::PanicReport;
+use crate::point::Points;
+use crate::tape::Tape;
+
+/// The shared state.
+pub(crate) struct Core {
+    pub(crate) now_ns: Cell<u64>,
+    /// Set when the world is torn down: nothing is spawned any more.
+    pub(crate) closed: Cell<bool>,
+    pub(crate) dice: RefCell<Streams>,
+    pub(crate) queue: RefCell<EventQueue>,
+    pub(crate) log: RefCell<EventLog>,
+    pub(crate) executor: RefCell<Executor>,
+    pub(crate) hosts: RefCell<Vec<HostState>>,
+    pub(crate) net: RefCell<NetState>,
+    /// One per host, by its number.
+    pub(crate) disks: RefCell<Vec<DiskState>>,
+    pub(crate) objects: RefCell<ObjectStoreState>,
+    pub(crate) points: RefCell<Points>,
+    pub(crate) panics: RefCell<Vec<PanicReport>>,
+    faults: RefCell<BTreeMap<&'static str, u64>>,
+}
+
+impl Core {
+    pub(crate) fn new(tape: Tape) -> Self {
+        Self {
+            now_ns: Cell::new(0),
+            closed: Cell::new(false),
+            dice: RefCell::new(Streams::new(tape)),
+            queue: RefCell::default(),
+            log: RefCell::default(),
+            executor: RefCell::default(),
+            hosts: RefCell::default(),
+            net: RefCell::default(),
+            disks: RefCell::default(),
+            objects: RefCell::default(),
+            points: RefCell::default(),
+            panics: RefCell::default(),
+            faults: RefCell::default(),
+        }
+    }
+
+    /// Whether a handle of this incarnation still speaks for a running process.
+    pub(crate) fn is_current(&self, host: HostId, incarnation: u32) -> bool {
+        let hosts = self.hosts.borrow();
+        let state = &hosts[host.index()];
+        state.up && state.incarnation == incarnation
+    }
+
+    /// Adds an event that happened to a host to hash and log.
+    pub(crate) fn emit(&self, host: HostId, kind: &'static str, payload: &[u8]) {
+        let hosts = self.hosts.borrow();
+        let state = &hosts[host.index()];
+        let name = || state.name.to_string();
+        let mut log = self.log.borrow_mut();
+        log.emit(self.now_ns.get(), state.name_hash, name, kind, payload);
+    }
+
+    /// Adds an event that happened to a datagram on its way.
+    pub(crate) fn emit_on_link(
+        &self,
+        from: HostId,
+        to: HostId,
+        kind: &'static str,
+        payload: &[u8],
+    ) {
+        let hosts = self.hosts.borrow();
+        let (from, to) = (&hosts[from.index()], &hosts[to.index()]);
+        let link = ActorHash::of_link(from.name_hash, to.name_hash);
+        let name = || format!("{}>{}", from.name, to.name);
+        self.log
+            .borrow_mut()
+            .emit(self.now_ns.get(), link, name, kind, payload);
+    }
+
+    /// Counts a fault that took effect.
+    pub(crate) fn count_fault(&self, fault: &'static str, times: u64) {
+        if times > 0 {
+            *self.faults.borrow_mut().entry(fault).or_default() += times;
+        }
+    }
+
+    pub(crate) fn fault_counts(&self) -> BTreeMap<&'static str, u64> {
+        self.faults.borrow().clone()
+    }
+
+    /// The dice of a host for one concern.
+    pub(crate) fn host_dice(self: &Rc<Self>, host: HostId, concern: &'static str) -> Dice {
+        let mut hosts = self.hosts.borrow_mut();
+        let stream = hosts[host.index()].stream(concern, &mut self.dice.borrow_mut());
+        Dice::new(self.clone(), stream)
+    }
+
+    /// Starts a task, if the incarnation that asks for it is still alive.
+    pub(crate) fn spawn(
+        &self,
+        host: HostId,
+        incarnation: u32,
+        name: &'static str,
+        future: LocalFuture,
+    ) {
+        // On refusal the future is dropped at the end, when nothing is borrowed.
+        if self.closed.get() || !self.is_current(host, incarnation) {
+            return;
+        }
+        let mut hosts = self.hosts.borrow_mut();
+        let schedule = hosts[host.index()].schedule(name, &mut self.dice.borrow_mut());
+        self.executor
+            .borrow_mut()
+            .spawn(host, incarnation, schedule, future);
+    }
+
+    /// Lets one event happen.
+    pub(crate) fn happen(&self, insertion: u64, event: Event) {
+        match event {
+            Event::Deliver {
+                from,
+                to,
+                incarnation,
+                payload,
+            } => {
+                self.deliver(from, to, incarnation, payload);
+            }
+            Event::Timer { host, waker } => {
+                self.emit(host, "timer", &insertion.to_le_bytes());
+                waker.wake();
+            }
+            Event::Disk { host, operation } => self.complete_disk_operation(host, operation),
+            Event::ObjectEffect { request } => self.object_effect(request),
+            Event::ObjectReply { request } => self.object_reply(request),
+        }
+    }
+
+    /// A handle for the running incarnation of a host.
+    pub(crate) fn handle(self: &Rc<Self>, host: HostId) -> Host {
+        let incarnation = self.hosts.borrow()[host.index()].incarnation;
+        Host::new(self.clone(), host, incarnation)
+    }
+}

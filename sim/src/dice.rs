@@ -1,0 +1,268 @@
+//! Decisions: a pure function of seed, name and number.
+//!
+//! A name is an actor and a concern, `node-2/net.latency`; each name has a stream of its
+//! own, so a draw added under one name shifts nothing under any other. What a raw value
+//! means is settled here too: 0 is always the simplest outcome.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::rc::Rc;
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::Rng;
+
+use crate::core::Core;
+use crate::tape::{Override, Tape, generator_of};
+
+/// The interned form of a decision name, valid in one world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StreamId(u32);
+
+struct Stream {
+    name: Rc<str>,
+    generator: ChaCha8Rng,
+    drawn: u64,
+    overrides: BTreeMap<u64, u64>,
+}
+
+/// All streams of one world.
+pub(crate) struct Streams {
+    seed: u64,
+    streams: Vec<Stream>,
+    by_name: BTreeMap<Rc<str>, StreamId>,
+    /// The tape's overrides of names that were not yet used.
+    overrides: BTreeMap<String, BTreeMap<u64, u64>>,
+    overrides_matched: u64,
+    /// (stream, n, value) of every draw, while somebody asked for it.
+    decisions: Option<Vec<(StreamId, u64, u64)>>,
+}
+
+impl Streams {
+    pub(crate) fn new(tape: Tape) -> Self {
+        let mut overrides: BTreeMap<String, BTreeMap<u64, u64>> = BTreeMap::new();
+        for it in tape.overrides {
+            overrides.entry(it.name).or_default().insert(it.n, it.value);
+        }
+        Self {
+            seed: tape.seed,
+            streams: Vec::new(),
+            by_name: BTreeMap::new(),
+            overrides,
+            overrides_matched: 0,
+            decisions: None,
+        }
+    }
+
+    /// The stream of `name`, created at first use.
+    pub(crate) fn intern(&mut self, name: &str) -> StreamId {
+        if let Some(&stream) = self.by_name.get(name) {
+            return stream;
+        }
+        let stream = StreamId(u32::try_from(self.streams.len()).expect("streams are few"));
+        let name: Rc<str> = name.into();
+        self.streams.push(Stream {
+            name: name.clone(),
+            generator: generator_of(self.seed, &name),
+            drawn: 0,
+            overrides: self.overrides.remove(&*name).unwrap_or_default(),
+        });
+        self.by_name.insert(name, stream);
+        stream
+    }
+
+    /// The next raw value of a stream.
+    pub(crate) fn raw(&mut self, id: StreamId) -> u64 {
+        let stream = &mut self.streams[id.0 as usize];
+        let n = stream.drawn;
+        stream.drawn += 1;
+        // The generator advances under an override too: the draws after it must not shift.
+        let mut value = stream.generator.next_u64();
+        if !stream.overrides.is_empty()
+            && let Some(&replaced) = stream.overrides.get(&n)
+        {
+            value = replaced;
+            self.overrides_matched += 1;
+        }
+        if let Some(decisions) = &mut self.decisions {
+            decisions.push((id, n, value));
+        }
+        value
+    }
+
+    /// A number of `range`, its start for raw 0.
+    pub(crate) fn range(&mut self, id: StreamId, range: &Range<u64>) -> u64 {
+        assert!(
+            range.start < range.end,
+            "a draw from the empty range {range:?}"
+        );
+        range.start + scale(self.raw(id), range.end - range.start)
+    }
+
+    /// True in `num` of `den` cases, and for the largest raw values, so never for raw 0
+    /// unless it is certain.
+    pub(crate) fn chance(&mut self, id: StreamId, num: u64, den: u64) -> bool {
+        assert!(den > 0, "a chance out of nothing");
+        scale(self.raw(id), den) >= den.saturating_sub(num)
+    }
+
+    pub(crate) fn overrides_matched(&self) -> u64 {
+        self.overrides_matched
+    }
+
+    pub(crate) fn record(&mut self, on: bool) {
+        self.decisions = if on {
+            Some(self.decisions.take().unwrap_or_default())
+        } else {
+            None
+        };
+    }
+
+    pub(crate) fn decisions(&self) -> Vec<Override> {
+        let named = |&(id, n, value): &(StreamId, u64, u64)| Override {
+            name: self.streams[id.0 as usize].name.to_string(),
+            n,
+            value,
+        };
+        self.decisions.iter().flatten().map(named).collect()
+    }
+}
+
+/// Maps a raw value to `0..below` by multiply and shift: 0 to 0, in order, with a bias of
+/// less than `below` in 2^64.
+fn scale(raw: u64, below: u64) -> u64 {
+    ((u128::from(raw) * u128::from(below)) >> 64) as u64
+}
+
+/// Draws under one name. Handles of the same name continue the same stream.
+#[derive(Clone)]
+pub struct Dice {
+    core: Rc<Core>,
+    stream: StreamId,
+}
+
+impl Dice {
+    pub(crate) fn new(core: Rc<Core>, stream: StreamId) -> Self {
+        Self { core, stream }
+    }
+
+    /// The next raw value.
+    pub fn raw(&self) -> u64 {
+        self.core.dice.borrow_mut().raw(self.stream)
+    }
+
+    /// A number of `range`; raw 0 gives its start.
+    ///
+    /// # Panics
+    /// If the range is empty.
+    pub fn range(&self, range: Range<u64>) -> u64 {
+        self.core.dice.borrow_mut().range(self.stream, &range)
+    }
+
+    /// True in `num` of `den` cases; raw 0 gives false, unless `num >= den`.
+    ///
+    /// # Panics
+    /// If `den` is 0.
+    pub fn chance(&self, num: u64, den: u64) -> bool {
+        self.core.dice.borrow_mut().chance(self.stream, num, den)
+    }
+
+    /// One of the items; raw 0 gives the first.
+    ///
+    /// # Panics
+    /// If there are none.
+    pub fn pick<'a, T>(&self, items: &'a [T]) -> &'a T {
+        &items[self.range(0..items.len() as u64) as usize]
+    }
+
+    /// Puts the items in an order drawn evenly from all; raw zeros leave them as they are.
+    pub fn shuffle<T>(&self, items: &mut [T]) {
+        for at in 1..items.len() {
+            let from = self.range(0..(items.len() - at + 1) as u64) as usize;
+            items.swap(at - 1, at - 1 + from);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::World;
+
+    /// Dice whose first draws are these.
+    fn loaded(raws: &[u64]) -> (World, Dice) {
+        let draw = |(n, &value): (usize, &u64)| Override {
+            name: "loaded".into(),
+            n: n as u64,
+            value,
+        };
+        let overrides = raws.iter().enumerate().map(draw).collect();
+        let world = World::new(Tape { seed: 0, overrides });
+        let dice = world.dice("loaded");
+        (world, dice)
+    }
+
+    proptest! {
+        #[test]
+        fn a_stream_is_what_its_tape_says(seed: u64, name in "[a-z]{1,8}/[a-z]{1,8}", n in 0..200u64) {
+            let tape = Tape::new(seed);
+            let world = World::new(tape.clone());
+            let dice = world.dice(&name);
+            let draws: Vec<u64> = (0..=n).map(|_| dice.raw()).collect();
+            prop_assert_eq!(draws[n as usize], tape.decision(&name, n));
+        }
+
+        #[test]
+        fn ranges_keep_order_and_bounds(a: u64, b: u64, start in 0..1000u64, len in 1..=u64::MAX - 1000) {
+            let (_world, dice) = loaded(&[a.min(b), a.max(b)]);
+            let (low, high) = (dice.range(start..start + len), dice.range(start..start + len));
+            prop_assert!(start <= low && low <= high && high < start + len);
+        }
+
+        #[test]
+        fn a_shuffle_loses_nothing(seed: u64, len in 0..20usize) {
+            let mut items: Vec<usize> = (0..len).collect();
+            World::new(Tape::new(seed)).dice("shuffle").shuffle(&mut items);
+            items.sort_unstable();
+            prop_assert_eq!(items, (0..len).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn zero_is_the_simplest_outcome() {
+        let (_world, dice) = loaded(&[0; 7]);
+        assert_eq!(
+            (dice.raw(), dice.range(5..9), dice.chance(999, 1_000)),
+            (0, 5, false)
+        );
+        assert_eq!(dice.pick(&["first", "second"]), &"first");
+        let mut items = [1, 2, 3, 4];
+        dice.shuffle(&mut items);
+        assert_eq!(items, [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn chances_are_met_by_the_largest_values() {
+        let (_world, dice) = loaded(&[u64::MAX, u64::MAX, u64::MAX / 2, u64::MAX / 2 + 1, 0]);
+        assert!(!dice.chance(0, 1_000_000));
+        assert!(dice.chance(1, 1_000_000));
+        assert!(!dice.chance(1, 2));
+        assert!(dice.chance(1, 2));
+        assert!(dice.chance(7, 7));
+    }
+
+    #[test]
+    fn a_shuffle_can_give_every_order() {
+        let orders: std::collections::BTreeSet<[u8; 3]> = (0..100)
+            .map(|seed| {
+                let mut items = [1, 2, 3];
+                World::new(Tape::new(seed))
+                    .dice("shuffle")
+                    .shuffle(&mut items);
+                items
+            })
+            .collect();
+        assert_eq!(orders.len(), 6);
+    }
+}

@@ -1,0 +1,170 @@
+//! The queue of what is going to happen, by virtual time and then by order of insertion.
+//!
+//! The heap holds small keys; the events lie beside it and can be taken back before
+//! their time. What an event does is decided where it is popped.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::task::Waker;
+
+use bytes::Bytes;
+
+use crate::host::HostId;
+
+/// Something that happens at an instant.
+pub(crate) enum Event {
+    /// A datagram arrives, if `to` has not crashed since it was sent.
+    Deliver {
+        from: HostId,
+        to: HostId,
+        incarnation: u32,
+        payload: Bytes,
+    },
+    /// A sleep ends.
+    Timer { host: HostId, waker: Waker },
+    /// A disk operation completes.
+    Disk { host: HostId, operation: u64 },
+    /// A request takes effect in the object store.
+    ObjectEffect { request: u64 },
+    /// The answer of the object store is back.
+    ObjectReply { request: u64 },
+}
+
+/// Names an event in the queue until it is popped or taken back.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EventId {
+    slot: u32,
+    insertion: u64,
+}
+
+struct Slot {
+    insertion: u64,
+    event: Option<Event>,
+}
+
+/// Events yet to come.
+#[derive(Default)]
+pub(crate) struct EventQueue {
+    /// (time in ns, insertion number, slot), soonest first.
+    heap: BinaryHeap<Reverse<(u64, u64, u32)>>,
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    insertions: u64,
+}
+
+impl EventQueue {
+    /// Adds an event; of two at the same time the one added first happens first.
+    pub(crate) fn push(&mut self, time_ns: u64, event: Event) -> EventId {
+        let insertion = self.insertions;
+        self.insertions += 1;
+        let filled = Slot {
+            insertion,
+            event: Some(event),
+        };
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.slots[slot as usize] = filled;
+                slot
+            }
+            None => {
+                self.slots.push(filled);
+                u32::try_from(self.slots.len() - 1).expect("memory ends long before 2^32 events")
+            }
+        };
+        self.heap.push(Reverse((time_ns, insertion, slot)));
+        EventId { slot, insertion }
+    }
+
+    /// When the next event happens. Events that were taken back do not count.
+    pub(crate) fn next_time_ns(&mut self) -> Option<u64> {
+        while let Some(&Reverse((time_ns, _, slot))) = self.heap.peek() {
+            if self.slots[slot as usize].event.is_some() {
+                return Some(time_ns);
+            }
+            self.heap.pop();
+            self.free.push(slot);
+        }
+        None
+    }
+
+    /// The next event with its insertion number, if it happens at `time_ns` or before.
+    pub(crate) fn pop_until(&mut self, time_ns: u64) -> Option<(u64, Event)> {
+        if self.next_time_ns()? > time_ns {
+            return None;
+        }
+        let Reverse((_, insertion, slot)) = self.heap.pop()?;
+        self.free.push(slot);
+        Some((insertion, self.slots[slot as usize].event.take()?))
+    }
+
+    /// Takes an event back; nothing happens if it is gone already.
+    pub(crate) fn cancel(&mut self, id: EventId) {
+        // The slot may be in use again: the insertion number tells.
+        let slot = &mut self.slots[id.slot as usize];
+        if slot.insertion == id.insertion {
+            slot.event = None;
+        }
+    }
+
+    /// Makes a timer wake `waker` instead of the one it was set with.
+    pub(crate) fn retarget(&mut self, id: EventId, waker: &Waker) {
+        let slot = &mut self.slots[id.slot as usize];
+        if slot.insertion == id.insertion
+            && let Some(Event::Timer { waker: old, .. }) = &mut slot.event
+        {
+            old.clone_from(waker);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// An event that can be told from others.
+    fn event(request: u64) -> Event {
+        Event::ObjectReply { request }
+    }
+
+    fn pop(queue: &mut EventQueue, until_ns: u64) -> Option<u64> {
+        match queue.pop_until(until_ns)?.1 {
+            Event::ObjectReply { request } => Some(request),
+            _ => unreachable!("only replies are put in here"),
+        }
+    }
+
+    proptest! {
+        /// Pushes, cancellations and pops against a sorted list.
+        #[test]
+        fn events_come_by_time_and_then_by_insertion(
+            steps in prop::collection::vec((0..3u8, 0..20u64), 0..200),
+        ) {
+            let mut queue = EventQueue::default();
+            let mut model: Vec<(u64, u64)> = Vec::new();
+            let mut ids = Vec::new();
+            for (step, (action, value)) in (0..).zip(steps) {
+                match action {
+                    0 => {
+                        ids.push((step, queue.push(value, event(step))));
+                        model.push((value, step));
+                        model.sort_unstable();
+                    }
+                    1 if !ids.is_empty() => {
+                        // May be popped already, and its slot taken by another.
+                        let (step, id) = ids[value as usize % ids.len()];
+                        queue.cancel(id);
+                        model.retain(|it| it.1 != step);
+                    }
+                    _ => {
+                        let due = model.first().is_some_and(|it| it.0 <= value);
+                        let expected = due.then(|| model.remove(0).1);
+                        prop_assert_eq!(pop(&mut queue, value), expected);
+                    }
+                }
+                prop_assert_eq!(queue.next_time_ns(), model.first().map(|it| it.0));
+            }
+        }
+    }
+}

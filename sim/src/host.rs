@@ -1,0 +1,240 @@
+//! A machine as its own programs see it: clocks, tasks, dice, mail.
+//!
+//! The network behind `send` is in `net.rs`, what kills and revives a host in
+//! `process.rs`.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::core::Core;
+use crate::dice::{Dice, StreamId, Streams};
+use crate::disk::Disk;
+use crate::executor::LocalFuture;
+use crate::hash::ActorHash;
+use crate::net::LinkStreams;
+use crate::object_store::ObjectStore;
+use crate::timer::Sleep;
+
+/// Wall-clock time at which every world begins: 2026-01-01T00:00:00Z, in milliseconds
+/// since the Unix epoch.
+pub const WORLD_EPOCH_MS: u64 = 1_767_225_600_000;
+
+/// Names a host within its world, in order of creation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct HostId(pub u16);
+
+impl HostId {
+    /// The host of the driver, there from the beginning.
+    pub const DRIVER: Self = Self(0);
+
+    pub(crate) fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+impl fmt::Display for HostId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "host {}", self.0)
+    }
+}
+
+/// How a host starts its main task, at boot and at every restart.
+pub(crate) type Program = Rc<dyn Fn(Host) -> LocalFuture>;
+
+/// What the world keeps about a host.
+pub(crate) struct HostState {
+    pub(crate) name: Rc<str>,
+    pub(crate) name_hash: ActorHash,
+    pub(crate) zone: Rc<str>,
+    pub(crate) up: bool,
+    /// Grows with each crash, so that what belonged to the dead process is known.
+    pub(crate) incarnation: u32,
+    pub(crate) program: Option<Program>,
+    pub(crate) inbox: VecDeque<(HostId, Bytes)>,
+    pub(crate) receivers: Vec<Waker>,
+    /// What the monotonic clock showed when the world began.
+    pub(crate) monotonic_base_ns: u64,
+    pub(crate) clock_offset_ns: i64,
+    pub(crate) link_streams: LinkStreams,
+    streams: BTreeMap<&'static str, StreamId>,
+    schedules: BTreeMap<&'static str, StreamId>,
+}
+
+impl HostState {
+    pub(crate) fn new(name: &str, zone: &str, dice: &mut Streams) -> Self {
+        let base = dice.intern(&format!("{name}/clock.monotonic_base"));
+        Self {
+            name: name.into(),
+            name_hash: ActorHash::of(name),
+            zone: zone.into(),
+            up: false,
+            incarnation: 0,
+            program: None,
+            inbox: VecDeque::new(),
+            receivers: Vec::new(),
+            // Up to eleven days of uptime: no two hosts agree on what time it is.
+            monotonic_base_ns: dice.range(base, &(0..1_000_000_000_000_000)),
+            clock_offset_ns: 0,
+            link_streams: LinkStreams::new(name, dice),
+            streams: BTreeMap::new(),
+            schedules: BTreeMap::new(),
+        }
+    }
+
+    /// The stream `<host>/<concern>`.
+    pub(crate) fn stream(&mut self, concern: &'static str, dice: &mut Streams) -> StreamId {
+        let name = &self.name;
+        let intern = || dice.intern(&format!("{name}/{concern}"));
+        *self.streams.entry(concern).or_insert_with(intern)
+    }
+
+    /// The stream of priorities of the tasks with this name.
+    pub(crate) fn schedule(&mut self, task: &'static str, dice: &mut Streams) -> StreamId {
+        let name = &self.name;
+        let intern = || dice.intern(&format!("{name}/schedule.{task}"));
+        *self.schedules.entry(task).or_insert_with(intern)
+    }
+}
+
+/// A running process on a machine: the handle its program works with.
+///
+/// After a crash the handle is dead: what it sends is lost, what it spawns is dropped,
+/// and its disk and object store never answer. The restarted program gets a new one.
+#[derive(Clone)]
+pub struct Host {
+    pub(crate) core: Rc<Core>,
+    id: HostId,
+    pub(crate) incarnation: u32,
+}
+
+impl Host {
+    pub(crate) fn new(core: Rc<Core>, id: HostId, incarnation: u32) -> Self {
+        Self {
+            core,
+            id,
+            incarnation,
+        }
+    }
+
+    /// The number of the host.
+    pub fn id(&self) -> HostId {
+        self.id
+    }
+
+    /// The name of the host, unique in its world.
+    pub fn name(&self) -> Rc<str> {
+        self.core.hosts.borrow()[self.id.index()].name.clone()
+    }
+
+    /// The zone the host stands in.
+    pub fn zone(&self) -> Rc<str> {
+        self.core.hosts.borrow()[self.id.index()].zone.clone()
+    }
+
+    /// The monotonic clock of this machine, in nanoseconds: starts anywhere, goes on over
+    /// a restart of the process.
+    pub fn now_ns(&self) -> u64 {
+        let base_ns = self.core.hosts.borrow()[self.id.index()].monotonic_base_ns;
+        base_ns + self.core.now_ns.get()
+    }
+
+    /// The wall clock of this machine, in milliseconds since the Unix epoch: it may be
+    /// wrong by the host's clock offset.
+    pub fn wall_ms(&self) -> u64 {
+        let offset_ns = self.core.hosts.borrow()[self.id.index()].clock_offset_ns;
+        let since_ns = i128::from(self.core.now_ns.get()) + i128::from(offset_ns);
+        let wall_ms = i128::from(WORLD_EPOCH_MS) + since_ns.div_euclid(1_000_000);
+        u64::try_from(wall_ms).unwrap_or(0)
+    }
+
+    /// Waits until this machine's monotonic clock shows `monotonic_ns`.
+    pub fn sleep_until(&self, monotonic_ns: u64) -> Sleep {
+        let base_ns = self.core.hosts.borrow()[self.id.index()].monotonic_base_ns;
+        Sleep::new(
+            self.core.clone(),
+            self.id,
+            monotonic_ns.saturating_sub(base_ns),
+        )
+    }
+
+    /// Waits for `ns` nanoseconds from now; 0 lets the other tasks go first.
+    pub fn sleep(&self, ns: u64) -> Sleep {
+        let deadline_ns = self.core.now_ns.get().saturating_add(ns);
+        Sleep::new(self.core.clone(), self.id, deadline_ns)
+    }
+
+    /// Runs `future` as a task of this process. Tasks of one name share their stream of
+    /// scheduling priorities.
+    pub fn spawn(&self, name: &'static str, future: impl Future<Output = ()> + 'static) {
+        self.core
+            .spawn(self.id, self.incarnation, name, Box::pin(future));
+    }
+
+    /// The dice of this host for one concern: the stream `<host>/<concern>`.
+    pub fn dice(&self, concern: &'static str) -> Dice {
+        self.core.host_dice(self.id, concern)
+    }
+
+    /// Sends a datagram: it arrives once, later, twice or never, as the network decides.
+    pub fn send(&self, to: HostId, payload: Bytes) {
+        if self.is_current() {
+            self.core.send(self.id, to, payload);
+        }
+    }
+
+    /// The next datagram that arrived here, and who sent it.
+    pub fn receive(&self) -> impl Future<Output = (HostId, Bytes)> + use<> {
+        let host = self.clone();
+        poll_fn(move |context| host.poll_receive(context))
+    }
+
+    /// As [`Host::receive`], for hand-written futures.
+    pub fn poll_receive(&self, context: &mut Context<'_>) -> Poll<(HostId, Bytes)> {
+        let mut hosts = self.core.hosts.borrow_mut();
+        let state = &mut hosts[self.id.index()];
+        if !state.up || state.incarnation != self.incarnation {
+            return Poll::Pending;
+        }
+        if let Some(message) = state.inbox.pop_front() {
+            return Poll::Ready(message);
+        }
+        if !state
+            .receivers
+            .iter()
+            .any(|it| it.will_wake(context.waker()))
+        {
+            state.receivers.push(context.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    /// The disk of this machine.
+    pub fn disk(&self) -> Disk {
+        Disk::new(self.clone())
+    }
+
+    /// The object store that all hosts share.
+    pub fn objects(&self) -> ObjectStore {
+        ObjectStore::new(self.clone())
+    }
+
+    /// Says that the program has come to a point of interest. It is logged and counted,
+    /// and callbacks set with [`World::on_point`](crate::World::on_point) run as soon as
+    /// the current task yields.
+    pub fn point(&self, name: &'static str, detail: u64) {
+        if self.is_current() {
+            self.core.reach_point(self.id, name, detail);
+        }
+    }
+
+    /// Whether the process this handle belongs to is still running.
+    pub fn is_current(&self) -> bool {
+        self.core.is_current(self.id, self.incarnation)
+    }
+}

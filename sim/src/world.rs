@@ -1,0 +1,329 @@
+//! The world and its run loop.
+//!
+//! All events of an instant happen before any task runs; then the ready tasks run one by
+//! one, in the order their dice say; only when none is left does time move on.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use crate::core::Core;
+use crate::dice::Dice;
+use crate::executor::{Picked, Task};
+use crate::host::{Host, HostId};
+use crate::log::EventRecord;
+use crate::panics::{guarded, install_hook};
+use crate::tape::{Override, Tape};
+
+/// How many polls may happen at one instant before a run is called stuck.
+pub const POLLS_PER_INSTANT_MAX: u64 = 2_000_000;
+
+/// Why a run ended without the driver's result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunError {
+    /// The virtual time allowed is over.
+    TimeLimit,
+    /// Nothing is left that could happen, and the driver still waits.
+    Deadlock,
+    /// Tasks keep waking one another while time stands still.
+    Livelock,
+    /// The driver, a task of its host or a point's callback panicked, with this message.
+    DriverPanicked(String),
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TimeLimit => out.write_str("the virtual time allowed is over"),
+            Self::Deadlock => out.write_str("nothing is left that could happen"),
+            Self::Livelock => out.write_str("tasks run on and on while time stands still"),
+            Self::DriverPanicked(message) => write!(out, "the driver panicked: {message}"),
+        }
+    }
+}
+
+impl Error for RunError {}
+
+type Describer = Box<dyn Fn(&str, &[u8]) -> String>;
+
+/// Ends the world when its last [`World`] is gone. Tasks hold the core through their
+/// `Host`s, so nobody else would.
+struct Owner {
+    core: Rc<Core>,
+    describer: RefCell<Option<Describer>>,
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        let core = &self.core;
+        core.closed.set(true);
+        let tasks = core.executor.borrow_mut().take_tasks(|_| true);
+        tasks.into_iter().for_each(|it| core.drop_task(it));
+        let programs: Vec<_> = core
+            .hosts
+            .borrow_mut()
+            .iter_mut()
+            .map(|it| it.program.take())
+            .collect();
+        drop(programs);
+        core.clear_callbacks();
+        core.drop_disk_operations();
+    }
+}
+
+/// A deterministic world, on one thread, in virtual time.
+///
+/// Clones are handles to the same world. Programs must not keep one (they have their
+/// [`Host`]); the driver may.
+#[derive(Clone)]
+pub struct World(Rc<Owner>);
+
+impl World {
+    /// A world at time 0 that holds nothing but the driver's host.
+    pub fn new(tape: Tape) -> Self {
+        let core = Rc::new(Core::new(tape));
+        let driver = core.add_host("driver", "driver");
+        core.hosts.borrow_mut()[driver.index()].up = true;
+        Self(Rc::new(Owner {
+            core,
+            describer: RefCell::default(),
+        }))
+    }
+
+    pub(crate) fn core(&self) -> &Rc<Core> {
+        &self.0.core
+    }
+
+    /// Lets the world run until `driver` is done, for at most `limit_ns` of virtual time
+    /// from now. What the hosts were doing then is still there for a next run.
+    ///
+    /// # Errors
+    /// See [`RunError`]. The driver is dropped.
+    pub fn run<T>(&self, limit_ns: u64, driver: impl Future<Output = T>) -> Result<T, RunError> {
+        install_hook();
+        let schedule = {
+            let mut hosts = self.core().hosts.borrow_mut();
+            let mut dice = self.core().dice.borrow_mut();
+            hosts[HostId::DRIVER.index()].schedule("main", &mut dice)
+        };
+        let waker = self.core().executor.borrow_mut().start_driver(schedule);
+        let end_ns = self.core().now_ns.get().saturating_add(limit_ns);
+        let result = self.run_until(end_ns, pin!(driver), &mut Context::from_waker(&waker));
+        self.core().executor.borrow_mut().end_driver();
+        result
+    }
+
+    fn run_until<T>(
+        &self,
+        end_ns: u64,
+        mut driver: Pin<&mut impl Future<Output = T>>,
+        context: &mut Context<'_>,
+    ) -> Result<T, RunError> {
+        let mut polls_this_instant = 0;
+        loop {
+            self.let_due_events_happen();
+            let picked = self
+                .core()
+                .executor
+                .borrow_mut()
+                .pick(&mut self.core().dice.borrow_mut());
+            let Some(picked) = picked else {
+                self.advance(end_ns)?;
+                polls_this_instant = 0;
+                continue;
+            };
+            polls_this_instant += 1;
+            if polls_this_instant > POLLS_PER_INSTANT_MAX {
+                return Err(RunError::Livelock);
+            }
+            let result = match picked {
+                Picked::Driver => self.poll_driver(driver.as_mut(), context)?,
+                Picked::Task(slot, task) => {
+                    self.poll_task(slot, task)?;
+                    Poll::Pending
+                }
+            };
+            guarded(|| self.run_callbacks()).map_err(RunError::DriverPanicked)?;
+            if let Poll::Ready(value) = result {
+                return Ok(value);
+            }
+        }
+    }
+
+    fn let_due_events_happen(&self) {
+        let core = self.core();
+        let now_ns = core.now_ns.get();
+        let next = || core.queue.borrow_mut().pop_until(now_ns);
+        while let Some((insertion, event)) = next() {
+            core.happen(insertion, event);
+        }
+    }
+
+    /// Moves time on to the next event.
+    fn advance(&self, end_ns: u64) -> Result<(), RunError> {
+        let core = self.core();
+        let next_ns = core
+            .queue
+            .borrow_mut()
+            .next_time_ns()
+            .ok_or(RunError::Deadlock)?;
+        core.now_ns.set(next_ns.min(end_ns));
+        if next_ns > end_ns {
+            Err(RunError::TimeLimit)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn poll_driver<T>(
+        &self,
+        driver: Pin<&mut impl Future<Output = T>>,
+        context: &mut Context<'_>,
+    ) -> Result<Poll<T>, RunError> {
+        self.core().emit(HostId::DRIVER, "poll", b"driver");
+        guarded(|| driver.poll(context)).map_err(RunError::DriverPanicked)
+    }
+
+    fn poll_task(&self, slot: u32, mut task: Task) -> Result<(), RunError> {
+        let core = self.core();
+        let host = task.head.host;
+        core.emit(host, "poll", &task.head.serial().to_le_bytes());
+        let mut context = Context::from_waker(&task.head.waker);
+        let polled = guarded(|| task.future.as_mut().poll(&mut context));
+        let goes_on =
+            matches!(polled, Ok(Poll::Pending)) && core.is_current(host, task.head.incarnation);
+        if goes_on {
+            core.executor.borrow_mut().put_back(slot, task);
+            return Ok(());
+        }
+        core.executor.borrow_mut().release(slot);
+        if let Err(message) = polled {
+            if host == HostId::DRIVER {
+                return Err(RunError::DriverPanicked(message));
+            }
+            core.report_panic(host, message);
+            self.crash(host);
+        }
+        core.drop_task(task);
+        Ok(())
+    }
+
+    /// True time, in nanoseconds since the world began. Hosts have their own clocks.
+    pub fn now_ns(&self) -> u64 {
+        self.core().now_ns.get()
+    }
+
+    /// The driver's own host: always up, in the zone `driver`, with network, disk and
+    /// object store like any other.
+    pub fn driver(&self) -> Host {
+        self.core().handle(HostId::DRIVER)
+    }
+
+    /// The handle of a host's running process, to do things in its name.
+    pub fn host(&self, host: HostId) -> Host {
+        self.core().handle(host)
+    }
+
+    /// All hosts, the driver first.
+    pub fn hosts(&self) -> Vec<HostId> {
+        (0..self.core().hosts.borrow().len())
+            .map(|it| HostId(it as u16))
+            .collect()
+    }
+
+    /// Dice under any name, for actors that are not hosts.
+    pub fn dice(&self, name: &str) -> Dice {
+        let stream = self.core().dice.borrow_mut().intern(name);
+        Dice::new(self.core().clone(), stream)
+    }
+
+    /// Starts or stops keeping every decision; costs memory.
+    pub fn record_decisions(&self, on: bool) {
+        self.core().dice.borrow_mut().record(on);
+    }
+
+    /// The decisions since recording began, in the order they were taken.
+    pub fn decisions(&self) -> Vec<Override> {
+        self.core().dice.borrow().decisions()
+    }
+
+    /// How many of the tape's overrides have replaced a draw so far.
+    pub fn overrides_matched(&self) -> u64 {
+        self.core().dice.borrow().overrides_matched()
+    }
+
+    /// The rolling hash over every event so far.
+    pub fn hash(&self) -> u64 {
+        self.core().log.borrow().hash()
+    }
+
+    /// Starts or stops keeping every event; costs memory.
+    pub fn record_events(&self, on: bool) {
+        self.core().log.borrow_mut().record(on);
+    }
+
+    /// The events since recording began.
+    pub fn events(&self) -> Vec<EventRecord> {
+        self.core().log.borrow().records().to_vec()
+    }
+
+    /// Sets how [`World::transcript`] puts a payload into words, given kind and payload.
+    pub fn describe_payloads(&self, describe: impl Fn(&str, &[u8]) -> String + 'static) {
+        *self.0.describer.borrow_mut() = Some(Box::new(describe));
+    }
+
+    /// The recorded events, one line each: time in nanoseconds, actor, kind, payload.
+    /// Without a describer a payload is shown by its length.
+    pub fn transcript(&self) -> String {
+        let describer = self.0.describer.borrow();
+        let describe = |kind: &str, payload: &[u8]| match &*describer {
+            Some(describe) => describe(kind, payload),
+            None => format!("{} bytes", payload.len()),
+        };
+        let log = self.core().log.borrow();
+        log.records()
+            .iter()
+            .map(|it| it.line(describe) + "\n")
+            .collect()
+    }
+
+    /// How often each fault took effect, as `net.lost` or `process.crash`.
+    pub fn fault_counts(&self) -> BTreeMap<&'static str, u64> {
+        self.core().fault_counts()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+
+    #[test]
+    fn nothing_keeps_a_dropped_world_in_memory() {
+        let world = World::new(Tape::new(1));
+        let node = world.add_host("node-1", "zone-a");
+        world.boot(node, |host| async move {
+            let open = host.disk().create("file");
+            let put = host.objects().put("key", bytes::Bytes::new());
+            host.sleep(1_000_000).await;
+            drop((open, put));
+            pending().await
+        });
+        let driver = world.driver();
+        let own = driver.clone();
+        world.on_point("never", move |_, _, _| drop(own.clone()));
+        driver.spawn("sleeper", driver.sleep(u64::MAX));
+        world
+            .run(1_000_000_000, async move { driver.sleep(1_000).await })
+            .expect("it ends");
+        let core = Rc::downgrade(world.core());
+        drop(world);
+        assert!(core.upgrade().is_none());
+    }
+}

@@ -1,0 +1,29 @@
+//! What a world promises, one file per subject. One binary, since each costs a link.
+
+mod disk;
+mod network;
+mod object_store;
+mod power_loss;
+mod processes;
+mod repeatable;
+
+use std::future::pending;
+
+use stillpoint_sim::{HostId, Tape, World};
+
+/// Longer than any test needs, in virtual nanoseconds.
+const LIMIT_NS: u64 = 3_600_000_000_000;
+
+/// A world with one running machine that does nothing by itself.
+fn world_with_node(seed: u64) -> (World, HostId) {
+    let world = World::new(Tape::new(seed));
+    let node = idle_node(&world, "node-1", "zone-a");
+    (world, node)
+}
+
+/// A running machine in whose name the driver can act.
+fn idle_node(world: &World, name: &str, zone: &str) -> HostId {
+    let node = world.add_host(name, zone);
+    world.boot(node, |_| pending());
+    node
+}
