@@ -15,9 +15,9 @@ use crate::oracle::{Instants, Judgement, Verdict};
 #[derive(Default)]
 struct Findings {
     /// The first item that no write explains.
-    unfounded: Option<Witness>,
+    unfounded: Option<Box<Witness>>,
     /// The first key that no instant explains.
-    unexplained: Option<Witness>,
+    unexplained: Option<Box<Witness>>,
     /// The instants that explain the other keys.
     instants: Unions,
     prefixes: Prefixes,
@@ -73,27 +73,29 @@ impl Findings {
     }
 
     /// The state in which the key was restored, if a write of the history can have led to it.
-    fn add_items(&mut self, case: &Case<'_>, logged: bool) -> Result<Seen, Witness> {
+    fn add_items(&mut self, case: &Case<'_>, logged: bool) -> Result<Seen, Box<Witness>> {
         let item = match case.items {
             [] => return Ok(Seen::Absent),
             [item] => item,
             items => {
                 self.differences.twice.push(case.name());
                 let found = items.iter().map(|item| item.write).collect();
-                return Err(Witness::Twice {
+                return Err(Box::new(Witness::Twice {
                     key: case.name(),
                     found,
-                });
+                }));
             }
         };
-        let witness = |why| Witness::Unfounded {
-            key: case.name(),
-            found: item.write,
-            why,
+        let witness = |why| {
+            Box::new(Witness::Unfounded {
+                key: case.name(),
+                found: item.write,
+                why,
+            })
         };
         let writer = founded(case, item.write, logged).map_err(|why| {
             self.differences.unfounded.push((case.name(), item.write));
-            witness(why)
+            witness(*why)
         })?;
         if !item.intact {
             self.differences.damaged.push(case.name());
@@ -113,7 +115,8 @@ impl Findings {
         } = observed;
         if !unknown_items.is_empty() {
             let items = unknown_items.clone();
-            self.unfounded.get_or_insert(Witness::Invented { items });
+            self.unfounded
+                .get_or_insert(Box::new(Witness::Invented { items }));
         }
         self.differences.unknown.clone_from(unknown_items);
         self.differences.settings.clone_from(settings_differ);
@@ -124,7 +127,12 @@ impl Findings {
         }
     }
 
-    fn judge(self, by_key: &ByKey<'_>, observed: &Observed, prefix: Option<Witness>) -> Judgement {
+    fn judge(
+        self,
+        by_key: &ByKey<'_>,
+        observed: &Observed,
+        prefix: Option<Box<Witness>>,
+    ) -> Judgement {
         let (request_ns, answer_ns) = (observed.request_ns, observed.answer_ns);
         let cut = Cut {
             by_key,
@@ -137,14 +145,14 @@ impl Findings {
             None
         };
         let explained = |verdict: &dyn Fn(&Window) -> Verdict| match (&self.unexplained, &window) {
-            (Some(witness), _) => Verdict::Violated(Box::new(witness.clone())),
+            (Some(witness), _) => Verdict::Violated(witness.clone()),
             (None, Some(window)) => verdict(window),
             (None, None) => Verdict::Undecided("nothing is known of any key".to_owned()),
         };
         let restore = if self.differences.is_empty() {
             None
         } else {
-            Some(Witness::Restore(self.differences))
+            Some(Box::new(Witness::Restore(self.differences)))
         };
         Judgement {
             p0: Verdict::from_witness(self.unfounded.or(prefix)),
@@ -239,14 +247,14 @@ impl Cut<'_> {
 }
 
 /// The operation that wrote this version of the key, if one may have.
-fn founded(case: &Case<'_>, write: WriteId, logged: bool) -> Result<u32, Unfounded> {
-    let writer = case.writer(write).ok_or(Unfounded::NoSuchWrite)?;
+fn founded(case: &Case<'_>, write: WriteId, logged: bool) -> Result<u32, Box<Unfounded>> {
+    let writer = case.writer(write).ok_or(Box::new(Unfounded::NoSuchWrite))?;
     let op = case.op(writer);
     if op.kind != OperationKind::Put {
-        return Err(Unfounded::NotAPut(*op));
+        return Err(Box::new(Unfounded::NotAPut(*op)));
     }
     if !possible(op) {
-        return Err(Unfounded::Refused(*op));
+        return Err(Box::new(Unfounded::Refused(*op)));
     }
     if logged
         && !case
@@ -254,7 +262,7 @@ fn founded(case: &Case<'_>, write: WriteId, logged: bool) -> Result<u32, Unfound
             .iter()
             .any(|entry| entry.write == write && !entry.deletes)
     {
-        return Err(Unfounded::NotCommitted(*op));
+        return Err(Box::new(Unfounded::NotCommitted(*op)));
     }
     Ok(writer)
 }

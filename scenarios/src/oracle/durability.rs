@@ -23,7 +23,7 @@ pub fn judge_log(history: &History, log: &CommittedLog) -> Verdict {
     Verdict::from_witness(by_key.cases().find_map(|case| judge_key(&case)))
 }
 
-fn judge_key(case: &Case<'_>) -> Option<Witness> {
+fn judge_key(case: &Case<'_>) -> Option<Box<Witness>> {
     let timeline = Timeline::new(case);
     foreign_entry(case, &timeline)
         .or_else(|| order(case, &timeline))
@@ -34,17 +34,17 @@ fn judge_key(case: &Case<'_>) -> Option<Witness> {
         })
 }
 
-fn wrong(case: &Case<'_>, what: &str, because: &[u32]) -> Option<Witness> {
+fn wrong(case: &Case<'_>, what: &str, because: &[u32]) -> Option<Box<Witness>> {
     let because = case.evidence(because);
-    Some(Witness::Log {
+    Some(Box::new(Witness::Log {
         key: case.name(),
         what: what.to_owned(),
         because,
-    })
+    }))
 }
 
 /// An entry that nobody asked for, that was refused, or that stands in the log twice.
-fn foreign_entry(case: &Case<'_>, timeline: &Timeline) -> Option<Witness> {
+fn foreign_entry(case: &Case<'_>, timeline: &Timeline) -> Option<Box<Witness>> {
     let mut committed: Vec<_> = case.entries.iter().map(|entry| entry.write).collect();
     committed.sort_unstable();
     if let Some(pair) = committed.windows(2).find(|pair| pair[0] == pair[1]) {
@@ -73,7 +73,7 @@ fn foreign_entry(case: &Case<'_>, timeline: &Timeline) -> Option<Witness> {
 }
 
 /// A write that stands behind one called after its answer, or whose condition did not hold.
-fn order(case: &Case<'_>, timeline: &Timeline) -> Option<Witness> {
+fn order(case: &Case<'_>, timeline: &Timeline) -> Option<Box<Witness>> {
     let positions = timeline.positions();
     (1..positions.len()).find_map(|place| {
         let number = positions[place].op;
@@ -96,7 +96,7 @@ fn order(case: &Case<'_>, timeline: &Timeline) -> Option<Witness> {
 }
 
 /// An acknowledged operation that the log does not explain.
-fn explained(case: &Case<'_>, timeline: &Timeline, number: u32) -> Option<Witness> {
+fn explained(case: &Case<'_>, timeline: &Timeline, number: u32) -> Option<Box<Witness>> {
     let op = case.op(number);
     op.acknowledged_ns()?;
     match op.kind {
@@ -110,7 +110,7 @@ fn explained(case: &Case<'_>, timeline: &Timeline, number: u32) -> Option<Witnes
     }
 }
 
-fn committed(case: &Case<'_>, timeline: &Timeline, number: u32) -> Option<Witness> {
+fn committed(case: &Case<'_>, timeline: &Timeline, number: u32) -> Option<Box<Witness>> {
     let op = case.op(number);
     let logged = op
         .write
@@ -132,7 +132,7 @@ fn committed(case: &Case<'_>, timeline: &Timeline, number: u32) -> Option<Witnes
 
 /// A read must not return before the write it saw was called, nor, if it is strongly consistent,
 /// be called after the answer to a write that replaced what it saw.
-fn version_read(case: &Case<'_>, timeline: &Timeline, number: u32) -> Option<Witness> {
+fn version_read(case: &Case<'_>, timeline: &Timeline, number: u32) -> Option<Box<Witness>> {
     let op = case.op(number);
     let Some(Seen::Version(write)) = op.saw else {
         return None;

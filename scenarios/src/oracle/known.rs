@@ -82,7 +82,7 @@ impl Timeline {
     }
 
     /// The instants at which the key was as it was restored.
-    pub(crate) fn spans(&self, case: &Case<'_>, found: Seen) -> Result<Vec<Span>, Witness> {
+    pub(crate) fn spans(&self, case: &Case<'_>, found: Seen) -> Result<Vec<Span>, Box<Witness>> {
         let reflecting = self.reflecting(found);
         let of = |&place: &usize| {
             let Position { from, until, .. } = self.positions[place];
@@ -94,11 +94,11 @@ impl Timeline {
         }
         let last = reflecting.last().map(of);
         let because = last.map_or(Vec::new(), |s| case.evidence(&[s.from.by, s.until.by]));
-        Err(Witness::NoInstant {
+        Err(Box::new(Witness::NoInstant {
             key: case.name(),
             found,
             because,
-        })
+        }))
     }
 
     /// The latest call among operations that stand before the write at `place`: if the write was

@@ -53,8 +53,8 @@ impl Verdict {
         matches!(self, Self::Violated(_))
     }
 
-    fn from_witness(witness: Option<Witness>) -> Self {
-        witness.map_or(Self::Holds, |witness| Self::Violated(Box::new(witness)))
+    fn from_witness(witness: Option<Box<Witness>>) -> Self {
+        witness.map_or(Self::Holds, Self::Violated)
     }
 }
 

@@ -41,7 +41,7 @@ impl Prefixes {
         log: &CommittedLog,
         by_key: &ByKey<'_>,
         differences: &mut Differences,
-    ) -> Option<Witness> {
+    ) -> Option<Box<Witness>> {
         self.lengths.sort_by_key(|&(partition, ..)| partition);
         let mut witness = None;
         for lengths in self.lengths.chunk_by(|one, other| one.0 == other.0) {
@@ -54,7 +54,8 @@ impl Prefixes {
             };
             compare(keys, lengths, by_key, differences);
             let partition = log.partitions[lengths[0].0 as usize].id;
-            witness.get_or_insert_with(|| contradiction(keys, partition, lengths, &window));
+            witness
+                .get_or_insert_with(|| Box::new(contradiction(keys, partition, lengths, &window)));
         }
         witness
     }

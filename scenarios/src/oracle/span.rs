@@ -125,10 +125,6 @@ impl Unions {
             .extend(spans.into_iter().map(|span| (owner, span)));
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.spans.is_empty()
-    }
-
     /// The smallest window that meets every owner's union; `None` when there is no owner.
     ///
     /// A best window either has length 0 or begins at the end of some interval, so the sweep

@@ -28,7 +28,7 @@ pub(crate) struct Explained {
 }
 
 /// The instants at which the key was as it was restored, over all orders of its operations.
-pub(crate) fn explain(case: &Case<'_>, found: Seen) -> Result<Explained, Witness> {
+pub(crate) fn explain(case: &Case<'_>, found: Seen) -> Result<Explained, Box<Witness>> {
     let chains = Chains::new(case, found).map_err(|because| contradiction(case, &because))?;
     let zones = Zones::new(&chains).map_err(|because| contradiction(case, &because))?;
     let mut candidates = Candidates::new(&chains, &zones);
@@ -41,11 +41,12 @@ pub(crate) fn explain(case: &Case<'_>, found: Seen) -> Result<Explained, Witness
     spans.append(&mut candidates.inside);
     let spans: Vec<Span> = union(spans).into_iter().map(from_start).collect();
     if spans.is_empty() {
-        return Err(Witness::NoInstant {
+        let because = case.evidence(&candidates.refuted);
+        return Err(Box::new(Witness::NoInstant {
             key: case.name(),
             found,
-            because: case.evidence(&candidates.refuted),
-        });
+            because,
+        }));
     }
     Ok(Explained {
         spans,
@@ -53,11 +54,11 @@ pub(crate) fn explain(case: &Case<'_>, found: Seen) -> Result<Explained, Witness
     })
 }
 
-fn contradiction(case: &Case<'_>, because: &[u32]) -> Witness {
-    Witness::NotLinearizable {
+fn contradiction(case: &Case<'_>, because: &[u32]) -> Box<Witness> {
+    Box::new(Witness::NotLinearizable {
         key: case.name(),
         because: case.evidence(because),
-    }
+    })
 }
 
 /// Instants are counted from 1 while blocks are compared: 0 is the state before the history, so
