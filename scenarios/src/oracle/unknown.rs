@@ -99,7 +99,7 @@ struct Candidates<'a> {
     zones: &'a Zones,
     /// Intervals of blocks whose calls all came before their first answer.
     open: Vec<Span>,
-    /// Intervals of blocks with a zone that nothing else may enter.
+    /// Intervals that no other block's zone can enter.
     inside: Vec<Span>,
     /// The operations that leave no instant to the last write that was given up.
     refuted: Vec<u32>,
@@ -144,7 +144,7 @@ impl<'a> Candidates<'a> {
     fn add_not_yet_written(&mut self) {
         let own = self.chains.own_span(self.chains.initial());
         let until = own.until.earlier(self.chains.first_other_put());
-        self.open.push(Span {
+        self.inside.push(Span {
             from: Edge::START,
             until,
         });

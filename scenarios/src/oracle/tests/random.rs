@@ -77,7 +77,9 @@ pub(super) fn plans(operations: usize) -> impl Strategy<Value = Plan> {
         1 => Just(Fate::DoneUnanswered),
         1 => Just(Fate::NeverDone),
     ];
-    let step = (0_u32..3, actions, 0_u64..8, 0_u64..8, fates, 0_usize..8).prop_map(
+    // Most operations meet at one key: that is where orders are hard to tell.
+    let keys = prop_oneof![4 => Just(0_u32), 1 => Just(1), 1 => Just(2)];
+    let step = (keys, actions, 0_u64..8, 0_u64..8, fates, 0_usize..8).prop_map(
         |(key, action, lead, lag, fate, pick)| Step {
             key,
             action,

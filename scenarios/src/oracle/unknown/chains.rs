@@ -193,7 +193,9 @@ impl Chains {
                     case.find(write).map_or(Followed::Nothing, Followed::One)
                 }
                 Some(Seen::Absent) if proves_absence(op) => absences.followed(op),
-                Some(Seen::Absent) | None => continue,
+                // A delete on the condition that there is nothing to delete.
+                Some(Seen::Absent) => Followed::Several,
+                None => continue,
             };
             let link = &mut self.links[place];
             match followed {
