@@ -1,0 +1,8 @@
+//! Tests of the judges: against brute force on tiny random histories, against single edits of
+//! correct backups, and by witnesses that a person reads.
+
+mod against_brute_force;
+mod brute;
+mod edits;
+mod random;
+mod witnesses;
