@@ -1,1 +1,3 @@
 //! Stories, workloads and oracles that judge backups and restores.
+
+pub mod report;
