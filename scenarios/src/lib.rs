@@ -1,3 +1,5 @@
 //! Stories, workloads and oracles that judge backups and restores.
 
+pub mod campaign;
+pub mod command;
 pub mod report;
