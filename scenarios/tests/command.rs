@@ -253,6 +253,12 @@ fn replay_prints_one_seed_and_its_hash_is_always_the_same() {
         "replay --scenario indexes --seed 2 --mutant late-marker",
     );
     assert_eq!(mutated.status, 1);
+    let canary = runner.canary().replay_command();
+    let canary = canary
+        .split_once(" -- ")
+        .expect("the command follows two dashes")
+        .1;
+    assert_eq!(stillpoint(&runner, canary).status, 1, "{canary}");
 }
 
 #[test]

@@ -66,7 +66,8 @@ pub fn run_all(
 ) -> Ending {
     let desk = Desk::new(runner, plan, limits);
     let mut crashes: Vec<(u64, Crash)> = Vec::new();
-    let (sender, receiver) = mpsc::channel();
+    // Bounded, so that seeds wait for whoever counts them instead of piling up in memory.
+    let (sender, receiver) = mpsc::sync_channel(limits.jobs.max(1));
     std::thread::scope(|scope| {
         for _ in 0..limits.jobs.max(1) {
             let sender = sender.clone();
@@ -118,7 +119,7 @@ impl<'a> Desk<'a> {
         }
     }
 
-    fn work(&self, sender: mpsc::Sender<Outcome>) {
+    fn work(&self, sender: mpsc::SyncSender<Outcome>) {
         loop {
             let index = self.next.fetch_add(1, Ordering::Relaxed);
             let Some(request) = (self.plan)(index) else {

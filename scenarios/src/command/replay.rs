@@ -41,7 +41,14 @@ pub(super) fn replay(
 
 fn request(runner: &dyn Runner, args: &ReplayArgs) -> Result<SeedRequest, Refusal> {
     let stories: Vec<_> = runner.stories().iter().map(|story| story.name).collect();
-    let mutants: Vec<_> = runner.mutants().iter().map(|mutant| mutant.name).collect();
+    let mut mutants: Vec<_> = runner.mutants().iter().map(|mutant| mutant.name).collect();
+    // The canary's bug is not hunted, since every campaign catches it, but it can be replayed.
+    mutants.extend(
+        runner
+            .canary()
+            .mutant
+            .filter(|name| !mutants.contains(name)),
+    );
     let mutant = args
         .mutant
         .as_deref()
