@@ -1,0 +1,330 @@
+//! A campaign's report as text for people, JSON lines for programs, JUnit for build servers.
+
+use std::fmt::Write as _;
+
+use serde_json::json;
+
+use crate::campaign::pool::Ending;
+use crate::campaign::tally::{Alarm, Conclusion, RemarkKind, StoryTally, Tally};
+use crate::command::figures::{count, duration, per_second, plural};
+use crate::command::table::Table;
+
+/// So many alarms are shown in full; the rest is counted.
+const ALARMS_SHOWN_MAX: usize = 5;
+
+/// Everything there is to tell about a campaign.
+pub(super) struct Summary {
+    pub(super) tally: Tally,
+    pub(super) ending: Ending,
+    /// Real time, in nanoseconds.
+    pub(super) elapsed_ns: u64,
+}
+
+/// Names up to this width stand on one line.
+const NAME_WIDTH_MAX: usize = 22;
+
+const HEADERS: [&str; 11] = [
+    "scenario",
+    "seeds",
+    "parti-\ntions",
+    "back-\nups",
+    "re-\nstores",
+    "faults by kind",
+    "skew\nmax",
+    "hold\nmax",
+    "AVAIL-\nABLE\nmax",
+    "seeds/s\n/thread",
+    "verdict",
+];
+
+/// The table, the remarks, the alarms and the conclusion.
+pub(super) fn text(summary: &Summary) -> String {
+    let tally = &summary.tally;
+    let mut text = verdict_table(tally);
+    for ((kind, place), remark) in &tally.remarks {
+        let what = match kind {
+            RemarkKind::Undecided => "undecided",
+            RemarkKind::CrashByPanic => "a node panicked",
+            RemarkKind::Vacuous => "vacuous",
+        };
+        let name = tally.stories[*place].0.name;
+        let seeds = plural(remark.seeds, "seed");
+        let _ = writeln!(text, "\n{name}: {what} in {seeds}, first: {}", remark.text);
+        let _ = writeln!(text, "  {}", remark.request.replay_command());
+    }
+    text.push_str(&alarms(tally));
+    let _ = writeln!(text, "\n{}", closing_line(summary));
+    text
+}
+
+fn verdict_table(tally: &Tally) -> String {
+    let mut table = Table::new(&HEADERS, &[0, 5, 10], &[(0, 24), (5, 20), (10, 13)]);
+    for (info, story) in &tally.stories {
+        table.row(row(info.name, story));
+    }
+    table.draw()
+}
+
+fn row(name: &str, story: &StoryTally) -> [String; 11] {
+    [
+        folded(name),
+        count(story.seeds),
+        count(u64::from(story.partitions_max)),
+        count(story.backups),
+        count(story.restores),
+        faults(story),
+        story.skew_ns_max.map_or("-".to_string(), duration),
+        duration(story.hold_ns_max),
+        duration(story.available_ns_max),
+        per_second(story.seeds, story.busy_ns),
+        verdict(story),
+    ]
+}
+
+/// A long name on several lines, broken after an underscore where there is one.
+fn folded(name: &str) -> String {
+    let mut text = String::new();
+    let mut width = 0;
+    for part in name.split_inclusive('_') {
+        if width > 0 && width + part.len() > NAME_WIDTH_MAX {
+            text.push('\n');
+            width = 0;
+        }
+        text.push_str(part);
+        width += part.len();
+    }
+    text
+}
+
+fn faults(story: &StoryTally) -> String {
+    let each = story
+        .faults
+        .iter()
+        .map(|(kind, number)| format!("{kind} {}", count(*number)));
+    let text = each.collect::<Vec<_>>().join(", ");
+    if text.is_empty() {
+        "none".to_string()
+    } else {
+        text
+    }
+}
+
+/// The worst that is true of the story, with the number of its seeds.
+fn verdict(story: &StoryTally) -> String {
+    let mut words = Vec::new();
+    for (number, word) in [
+        (story.broken, "BROKEN"),
+        (story.undecided, "undecided"),
+        (story.vacuous, "vacuous"),
+        (story.green, "green"),
+    ] {
+        if number > 0 {
+            words.push(format!("{} {word}", count(number)));
+        }
+    }
+    match (story.seeds, words.len()) {
+        (0, _) => "not run".to_string(),
+        (_, 1) if story.green > 0 => "green".to_string(),
+        _ => words.join("\n"),
+    }
+}
+
+fn alarms(tally: &Tally) -> String {
+    let mut text = String::new();
+    for Alarm {
+        request,
+        failure,
+        seeds,
+    } in tally.alarms.values().take(ALARMS_SHOWN_MAX)
+    {
+        let seeds = plural(*seeds, "seed");
+        let _ = writeln!(
+            text,
+            "\nBROKEN in '{}', oracle '{}', {seeds}:",
+            request.story, failure.oracle
+        );
+        for line in failure.explanation.lines() {
+            let _ = writeln!(text, "  {line}");
+        }
+        let _ = writeln!(text, "  show it again: {}", request.replay_command());
+    }
+    let hidden = tally.alarms.len().saturating_sub(ALARMS_SHOWN_MAX);
+    if hidden > 0 {
+        let _ = writeln!(
+            text,
+            "\nand {} of other stories or oracles",
+            plural(hidden as u64, "alarm")
+        );
+    }
+    text
+}
+
+/// What was run, how it ended and what it has shown, in one line.
+fn closing_line(summary: &Summary) -> String {
+    let tally = &summary.tally;
+    let seeds = tally.sum(|story| story.seeds);
+    let mut line = match &summary.ending {
+        Ending::Interrupted => "interrupted: ".to_string(),
+        Ending::Crashed(_) => "stopped by a panic of the simulation: ".to_string(),
+        Ending::Finished | Ending::OutOfTime => String::new(),
+    };
+    let _ = write!(line, "{}", plural(seeds, "seed"));
+    if summary.elapsed_ns > 0 {
+        let speed = per_second(seeds, summary.elapsed_ns);
+        let _ = write!(
+            line,
+            " in {} ({speed} seeds/s)",
+            duration(summary.elapsed_ns)
+        );
+    }
+    for (number, word) in [
+        (tally.sum(|story| story.broken), "broken"),
+        (tally.sum(|story| story.undecided), "undecided"),
+        (tally.sum(|story| story.vacuous), "vacuous"),
+    ] {
+        let _ = write!(line, ", {} {word}", count(number));
+    }
+    format!("{line}: {}", sentence(tally.conclusion()))
+}
+
+fn sentence(conclusion: Conclusion) -> String {
+    match conclusion {
+        Conclusion::Broken => "a promise was BROKEN".to_string(),
+        Conclusion::NotRun(name) => format!("not one seed of '{name}' was run"),
+        Conclusion::Undecided => "undecided is not green".to_string(),
+        Conclusion::NeverGreen(name) => format!("no seed of '{name}' proved anything"),
+        Conclusion::TooVacuous => "more than 5 % of the seeds proved nothing".to_string(),
+        Conclusion::Held => "every promise held".to_string(),
+    }
+}
+
+/// One object a line: each story, each alarm, each remark, then the campaign.
+pub(super) fn json(summary: &Summary) -> String {
+    let tally = &summary.tally;
+    let mut lines = String::new();
+    let mut line = |value: serde_json::Value| {
+        let _ = writeln!(lines, "{value}");
+    };
+    for (info, story) in &tally.stories {
+        line(json!({ "kind": "story", "name": info.name, "claim": info.claim, "figures": story }));
+    }
+    for alarm in tally.alarms.values() {
+        let replay = alarm.request.replay_command();
+        line(json!({ "kind": "alarm", "alarm": alarm, "replay": replay }));
+    }
+    for ((what, _), remark) in &tally.remarks {
+        let replay = remark.request.replay_command();
+        line(json!({ "kind": "remark", "what": what, "remark": remark, "replay": replay }));
+    }
+    line(json!({
+        "kind": "campaign",
+        "seeds": tally.sum(|story| story.seeds),
+        "elapsed_ns": summary.elapsed_ns,
+        "ending": match &summary.ending {
+            Ending::Finished => "finished",
+            Ending::OutOfTime => "out_of_time",
+            Ending::Interrupted => "interrupted",
+            Ending::Crashed(_) => "crashed",
+        },
+        "conclusion": sentence(tally.conclusion()),
+        "held": tally.conclusion() == Conclusion::Held,
+    }));
+    lines
+}
+
+/// One test case a story; alarms are failures, what could not be decided or proved is an error.
+pub(super) fn junit(summary: &Summary) -> String {
+    let tally = &summary.tally;
+    let bad = |wanted: fn(&StoryTally) -> bool| {
+        tally
+            .stories
+            .iter()
+            .filter(|(_, story)| wanted(story))
+            .count()
+    };
+    let mut xml = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+         <testsuite name=\"stillpoint\" tests=\"{}\" failures=\"{}\" errors=\"{}\" time=\"{}\">\n",
+        tally.stories.len(),
+        bad(is_failure),
+        bad(is_error),
+        seconds(summary.elapsed_ns),
+    );
+    for (place, (info, story)) in tally.stories.iter().enumerate() {
+        let time = seconds(story.busy_ns);
+        let name = escape(info.name);
+        let _ = writeln!(
+            xml,
+            "  <testcase classname=\"stillpoint\" name=\"{name}\" time=\"{time}\">"
+        );
+        for ((_, oracle), alarm) in tally.alarms.iter().filter(|((at, _), _)| *at == place) {
+            let body = format!(
+                "{}\n{}",
+                alarm.failure.explanation,
+                alarm.request.replay_command()
+            );
+            let (oracle, body) = (escape(oracle), escape(&body));
+            let _ = writeln!(xml, "    <failure message=\"{oracle}\">{body}</failure>");
+        }
+        if is_error(story) {
+            let message = escape(&verdict(story).replace('\n', ", "));
+            let _ = writeln!(xml, "    <error message=\"{message}\"/>");
+        }
+        xml.push_str("  </testcase>\n");
+    }
+    xml.push_str("</testsuite>\n");
+    xml
+}
+
+fn is_failure(story: &StoryTally) -> bool {
+    story.broken > 0
+}
+
+fn is_error(story: &StoryTally) -> bool {
+    story.broken == 0 && (story.undecided > 0 || story.green == 0)
+}
+
+fn seconds(ns: u64) -> String {
+    format!("{}.{:03}", ns / 1_000_000_000, ns / 1_000_000 % 1_000)
+}
+
+/// XML text: the five special characters escaped, and control characters, which XML 1.0 cannot
+/// carry at all, shown as `?`.
+fn escape(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            '\'' => safe.push_str("&apos;"),
+            '\n' | '\t' => safe.push(character),
+            _ if character.is_control() => safe.push('?'),
+            _ => safe.push(character),
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_names_break_after_an_underscore() {
+        assert_eq!(folded("short_name"), "short_name");
+        assert_eq!(
+            folded("acknowledged_writes_survive_all"),
+            "acknowledged_writes_\nsurvive_all"
+        );
+    }
+
+    #[test]
+    fn text_for_xml_is_escaped() {
+        assert_eq!(
+            escape("a<b> & \"c\"\n\u{7}'"),
+            "a&lt;b&gt; &amp; &quot;c&quot;\n?&apos;"
+        );
+    }
+}

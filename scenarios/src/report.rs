@@ -1,0 +1,198 @@
+//! What one simulated run is asked for and what it reports: the interface between the stories,
+//! which run a seed, and the campaign, which runs many and draws up the table.
+//!
+//! Nothing here runs or judges anything: the stories fill in a [`SeedReport`], their oracles
+//! decide its [`Verdict`], and the campaign only counts.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+/// One promise that was broken, and how we know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Failure {
+    /// Name of the oracle that raised the alarm.
+    pub oracle: String,
+    /// The witness, in several lines: the operations and states that cannot both be right.
+    pub explanation: String,
+}
+
+/// What the oracles concluded about one seed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "verdict", content = "why", rename_all = "snake_case")]
+pub enum Verdict {
+    /// A backup became AVAILABLE, was restored with items in it and compared; all promises held.
+    Green,
+    /// Nothing was broken, but too little happened to prove anything. Why, in one line.
+    Vacuous(String),
+    /// At least one promise was broken.
+    Broken(Vec<Failure>),
+    /// An oracle could not decide within its bounds. Why, in one line. Never counts as green.
+    Undecided(String),
+}
+
+/// How large a simulated cluster is (figures as aimed at, not as limits).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Size {
+    /// About 3 nodes, 4 partitions and 150 writes: what is counted in thousands.
+    Small,
+    /// About 9 nodes, 64 partitions and 2,000 writes.
+    Standard,
+}
+
+impl Size {
+    /// The word that stands for this size on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Size::Small => "small",
+            Size::Standard => "standard",
+        }
+    }
+}
+
+/// A story as `stillpoint list` shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StoryInfo {
+    /// The name by which `--scenario` selects it: lower case, without blanks.
+    pub name: &'static str,
+    /// What must hold in every run of it, in one line.
+    pub claim: &'static str,
+}
+
+/// A planted bug that the oracles must catch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MutantInfo {
+    /// The name by which `--mutant` selects it.
+    pub name: &'static str,
+    /// What it does wrong, in one line.
+    pub what: &'static str,
+    /// The stories in which it is looked for; never empty.
+    pub stories: Vec<&'static str>,
+}
+
+/// One run to be made. Equal requests must give equal reports, on every machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SeedRequest {
+    /// The story's name, one of [`Runner::stories`].
+    pub story: &'static str,
+    /// Decides everything that happens in the run.
+    pub seed: u64,
+    /// How large the cluster is.
+    pub size: Size,
+    /// The planted bug, one of [`Runner::mutants`]; `None` runs the service as it is.
+    pub mutant: Option<&'static str>,
+    /// Whether [`SeedReport::event_log`] is to be filled. Must not change the hash.
+    pub event_log: bool,
+}
+
+impl SeedRequest {
+    /// A small run of the service as it is, without an event log.
+    pub fn new(story: &'static str, seed: u64) -> SeedRequest {
+        SeedRequest {
+            story,
+            seed,
+            size: Size::Small,
+            mutant: None,
+            event_log: false,
+        }
+    }
+
+    /// The one command that shows this run again.
+    pub fn replay_command(&self) -> String {
+        let mut line = format!(
+            "cargo run --release -- replay --scenario {} --seed {}",
+            self.story, self.seed
+        );
+        if self.size != Size::Small {
+            let _ = write!(line, " --size {}", self.size.name());
+        }
+        if let Some(mutant) = self.mutant {
+            let _ = write!(line, " --mutant {mutant}");
+        }
+        line
+    }
+}
+
+/// What happened in one run. Times are simulated nanoseconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SeedReport {
+    /// The story that was told.
+    pub story: &'static str,
+    /// The seed that decided it.
+    pub seed: u64,
+    /// Rolling hash over all events: equal for equal requests.
+    pub hash: u64,
+    /// Nodes of the simulated cluster.
+    pub nodes: u32,
+    /// Partitions of the tables, without their replicas.
+    pub partitions: u32,
+    /// Writes that were acknowledged to a client.
+    pub writes_acknowledged: u64,
+    /// Backups that became AVAILABLE.
+    pub backups_available: u32,
+    /// Restores whose contents were compared with what the backup must contain.
+    pub restores_compared: u32,
+    /// Items compared in those restores.
+    pub items_compared: u64,
+    /// Faults injected, by kind.
+    pub faults: BTreeMap<String, u64>,
+    /// The largest distance measured between a backup's instant and what it contains; `None`
+    /// where the story does not measure it.
+    pub skew_ns_max: Option<u64>,
+    /// The longest time for which writes were held.
+    pub hold_ns_max: u64,
+    /// The longest time from CreateBackup to AVAILABLE.
+    pub available_ns_max: u64,
+    /// How long the run lasted.
+    pub simulated_ns: u64,
+    /// Events of the simulated world.
+    pub events: u64,
+    /// Panics inside simulated nodes. Each was that node's crash; node and message, one line each.
+    pub crashes_by_panic: Vec<String>,
+    /// What the oracles concluded.
+    pub verdict: Verdict,
+    /// The story's lines, each with its simulated time.
+    pub transcript: Vec<String>,
+    /// Every event, if [`SeedRequest::event_log`] asked for it; else empty.
+    pub event_log: Vec<String>,
+}
+
+/// Whoever can tell the stories. Seeds run on several threads at once.
+pub trait Runner: Sync {
+    /// All stories, in the order in which they are shown. Names are unique.
+    fn stories(&self) -> Vec<StoryInfo>;
+
+    /// All planted bugs, in the order in which they are shown. Names are unique.
+    fn mutants(&self) -> Vec<MutantInfo>;
+
+    /// A run that must be reported as [`Verdict::Broken`], else the alarm bell does not ring.
+    fn canary(&self) -> SeedRequest;
+
+    /// Makes one run. A panic in here is a bug of the simulation, not of a simulated node.
+    fn run(&self, request: &SeedRequest) -> SeedReport;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_replay_command_names_only_what_differs_from_the_default() {
+        let plain = SeedRequest::new("calm", 7);
+        assert_eq!(
+            plain.replay_command(),
+            "cargo run --release -- replay --scenario calm --seed 7"
+        );
+        let mutated = SeedRequest {
+            size: Size::Standard,
+            mutant: Some("early"),
+            ..plain
+        };
+        assert_eq!(
+            mutated.replay_command(),
+            "cargo run --release -- replay --scenario calm --seed 7 --size standard --mutant early"
+        );
+    }
+}

@@ -1,0 +1,170 @@
+//! A runner that only pretends: its stories have the outcomes their names promise, by
+//! arithmetic on the seed. With it the command can be tested without a simulation.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use stillpoint_scenarios::report::{
+    Failure, MutantInfo, Runner, SeedReport, SeedRequest, Size, StoryInfo, Verdict,
+};
+
+/// Which stories there are, and what their seeds come to.
+pub(crate) struct Rehearsal {
+    /// Names and what each comes to.
+    pub(crate) stories: Vec<(&'static str, Fate)>,
+    /// What the canary comes to; anything but [`Fate::Breaks`] must stop the campaign.
+    pub(crate) canary: Fate,
+    /// Runs made so far, of all stories.
+    pub(crate) runs: AtomicU64,
+}
+
+/// What the seeds of a story come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(dead_code, reason = "each test binary uses some of them")]
+pub(crate) enum Fate {
+    /// Every seed is green.
+    Holds,
+    /// Green, but one seed in this many is vacuous.
+    VacuousOnceIn(u64),
+    /// Reported as green without a single item compared.
+    Hollow,
+    /// Even seeds are broken.
+    Breaks,
+    /// Seed 3 cannot be decided.
+    Wavers,
+    /// Seed 2 panics.
+    Panics,
+    /// Green; a node panics in every seed.
+    NodePanics,
+    /// Green; the hash depends on how many runs there were before.
+    Drifts,
+}
+
+impl Rehearsal {
+    /// These stories, and a canary that fails as it should.
+    pub(crate) fn of(stories: &[(&'static str, Fate)]) -> Rehearsal {
+        let runs = AtomicU64::new(0);
+        Rehearsal {
+            stories: stories.to_vec(),
+            canary: Fate::Breaks,
+            runs,
+        }
+    }
+
+    fn fate(&self, request: &SeedRequest) -> Fate {
+        let found = self.stories.iter().find(|(name, _)| *name == request.story);
+        match (request.mutant, found) {
+            (Some("canary"), _) => self.canary,
+            (Some("late-marker"), _) => Fate::Breaks,
+            (_, found) => found.expect("the command asks only for known stories").1,
+        }
+    }
+}
+
+impl Runner for Rehearsal {
+    fn stories(&self) -> Vec<StoryInfo> {
+        let info = |(name, _): &(&'static str, Fate)| StoryInfo {
+            name,
+            claim: "Nothing is lost between two acknowledgements.",
+        };
+        self.stories.iter().map(info).collect()
+    }
+
+    fn mutants(&self) -> Vec<MutantInfo> {
+        let stories: Vec<&'static str> = self.stories.iter().map(|(name, _)| *name).collect();
+        vec![
+            MutantInfo {
+                name: "late-marker",
+                what: "The marker is appended after the queue.",
+                stories: stories.clone(),
+            },
+            MutantInfo {
+                name: "harmless",
+                what: "Changes nothing that matters.",
+                stories,
+            },
+        ]
+    }
+
+    fn canary(&self) -> SeedRequest {
+        SeedRequest {
+            mutant: Some("canary"),
+            ..SeedRequest::new(self.stories[0].0, 2)
+        }
+    }
+
+    fn run(&self, request: &SeedRequest) -> SeedReport {
+        let before = self.runs.fetch_add(1, Ordering::Relaxed);
+        let fate = self.fate(request);
+        let seed = request.seed;
+        assert!(
+            fate != Fate::Panics || seed != 2,
+            "the dice fell off the table"
+        );
+        let mut report = quiet(request);
+        match fate {
+            Fate::VacuousOnceIn(n) if seed.is_multiple_of(n) => {
+                report.verdict = Verdict::Vacuous("the backup never finished".to_string());
+            }
+            Fate::Hollow => report.items_compared = 0,
+            Fate::Breaks if seed.is_multiple_of(2) => report.verdict = broken(seed),
+            Fate::Wavers if seed == 3 => {
+                report.verdict = Verdict::Undecided("more than 10,000 orders to try".to_string());
+            }
+            Fate::NodePanics => report.crashes_by_panic = vec!["node 2: index 9 of 4".to_string()],
+            Fate::Drifts => report.hash += before,
+            _ => {}
+        }
+        report
+    }
+}
+
+fn broken(seed: u64) -> Verdict {
+    Verdict::Broken(vec![Failure {
+        oracle: "cut".to_string(),
+        explanation: format!(
+            "write {seed} was acknowledged before the backup began\nbut is not in it <\"{seed}\">"
+        ),
+    }])
+}
+
+/// A green report with figures that follow from the seed.
+fn quiet(request: &SeedRequest) -> SeedReport {
+    let seed = request.seed;
+    let faults = [
+        ("crash", 1 + seed % 3),
+        ("drop", 100 * seed),
+        ("slow disk", 2),
+    ];
+    let log = ["1000 node 1 writes", "2000 node 2 reads"];
+    SeedReport {
+        story: request.story,
+        seed,
+        hash: 0x5eed_0000_0000_0000 ^ seed,
+        nodes: if request.size == Size::Small { 3 } else { 9 },
+        partitions: if request.size == Size::Small { 4 } else { 64 },
+        writes_acknowledged: 150,
+        backups_available: 1,
+        restores_compared: 1,
+        items_compared: 40 + seed,
+        faults: faults
+            .map(|(kind, number)| (kind.to_string(), number))
+            .into_iter()
+            .collect::<BTreeMap<_, _>>(),
+        skew_ns_max: Some(0),
+        hold_ns_max: 1_500_000 + seed,
+        available_ns_max: 12_000_000_000 + seed,
+        simulated_ns: 60_000_000_000,
+        events: 10_000,
+        crashes_by_panic: Vec::new(),
+        verdict: Verdict::Green,
+        transcript: vec![format!(
+            "     487 CreateBackup {{ table: \"orders\" }} in seed {seed}"
+        )],
+        event_log: if request.event_log {
+            log.map(str::to_string).to_vec()
+        } else {
+            Vec::new()
+        },
+    }
+}
