@@ -1,0 +1,98 @@
+//! Clients of the cluster: they send requests to routers and wait for answers.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+use stillpoint_reference::api::{Request, Response, WireError};
+use stillpoint_reference::node::Wire;
+use stillpoint_sim::{Host, HostId, World};
+use tokio::sync::oneshot;
+
+/// What a router answered.
+pub type Answer = Result<Response, WireError>;
+
+/// No answer came in time, or there was no router to ask: the outcome is unknown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unanswered;
+
+/// All clients of a run; they share one machine and its network.
+#[derive(Clone)]
+pub struct Client {
+    host: Host,
+    routers: Rc<Vec<HostId>>,
+    waiting: Rc<RefCell<BTreeMap<u64, oneshot::Sender<Answer>>>>,
+}
+
+impl Client {
+    /// Clients on `host` that know these routers.
+    #[must_use]
+    pub fn new(host: Host, routers: Vec<HostId>) -> Self {
+        let client = Self { host, routers: Rc::new(routers), waiting: Rc::default() };
+        let receiving = client.clone();
+        client.host.spawn("client.receive", async move { receiving.receive().await });
+        client
+    }
+
+    /// The machine that the clients run on.
+    #[must_use]
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    async fn receive(&self) {
+        loop {
+            let (_, datagram) = self.host.receive().await;
+            if let Ok(Wire::Response { id, response }) = Wire::decode(&datagram)
+                && let Some(waiting) = self.waiting.borrow_mut().remove(&id)
+            {
+                let _ = waiting.send(response);
+            }
+        }
+    }
+
+    /// Sends a request under the number `id` and waits for at most `patience_ns`.
+    ///
+    /// # Errors
+    /// No answer came: the outcome is unknown.
+    pub async fn call(
+        &self,
+        world: &World,
+        id: u64,
+        request: Request,
+        patience_ns: u64,
+    ) -> Result<Answer, Unanswered> {
+        // A connection to a machine that is down is refused at once, so clients pick another.
+        let up: Vec<HostId> = self.routers.iter().copied().filter(|it| world.is_up(*it)).collect();
+        let pick = self.host.dice("client.router").raw();
+        let Some(&router) = up.get((pick % up.len().max(1) as u64) as usize) else {
+            self.host.sleep(patience_ns).await;
+            return Err(Unanswered);
+        };
+        let (sender, receiver) = oneshot::channel();
+        self.waiting.borrow_mut().insert(id, sender);
+        self.host.send(router, Wire::Request { id, request }.encode());
+        let answer = within(&self.host, patience_ns, receiver).await;
+        self.waiting.borrow_mut().remove(&id);
+        answer.and_then(Result::ok).ok_or(Unanswered)
+    }
+}
+
+/// Waits for `future`, but for no longer than `patience_ns`.
+pub async fn within<T>(
+    host: &Host,
+    patience_ns: u64,
+    future: impl Future<Output = T>,
+) -> Option<T> {
+    let mut future = pin!(future);
+    let mut sleep = pin!(host.sleep(patience_ns));
+    poll_fn(|cx| {
+        if let Poll::Ready(done) = future.as_mut().poll(cx) {
+            return Poll::Ready(Some(done));
+        }
+        sleep.as_mut().poll(cx).map(|()| None)
+    })
+    .await
+}

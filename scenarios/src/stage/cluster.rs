@@ -1,0 +1,119 @@
+//! A cluster of the reference service in a world: three zones, nodes in each.
+
+use super::client::Client;
+use super::env::{SimEnv, host_of};
+use super::recorder::Recorder;
+use crate::report::Size;
+use std::cell::RefCell;
+use std::rc::Rc;
+use stillpoint_reference::ids::NodeId;
+use stillpoint_reference::metadata::{self, NodeInfo};
+use stillpoint_reference::mutants::Mutants;
+use stillpoint_reference::node::{Config, serve};
+use stillpoint_sim::{HostId, World};
+
+/// How large a run is.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    /// Storage nodes.
+    pub nodes: u16,
+    /// Partitions of the table.
+    pub partitions: u32,
+    /// Writes that clients make.
+    pub writes: u32,
+    /// Different keys.
+    pub keys: u32,
+    /// Bytes of an item's body.
+    pub body_bytes: usize,
+    /// Backups that are asked for.
+    pub backups: u32,
+    /// How long the load lasts.
+    pub load_ns: u64,
+    /// Items in one batch of a restore.
+    pub restore_batch_items: usize,
+}
+
+impl Shape {
+    /// The shape of a size.
+    #[must_use]
+    pub fn of(size: Size) -> Self {
+        match size {
+            Size::Small => Self {
+                nodes: 3,
+                partitions: 4,
+                writes: 150,
+                keys: 60,
+                body_bytes: 100,
+                backups: 1,
+                load_ns: 1_500_000_000,
+                restore_batch_items: 4,
+            },
+            Size::Standard => Self {
+                nodes: 9,
+                partitions: 64,
+                writes: 2_000,
+                keys: 800,
+                body_bytes: 900,
+                backups: 2,
+                load_ns: 3_000_000_000,
+                restore_batch_items: 4,
+            },
+        }
+    }
+}
+
+/// The cluster on its world.
+#[derive(Clone)]
+pub struct Cluster {
+    /// The machines of the nodes, in order.
+    pub hosts: Vec<HostId>,
+    /// What was committed.
+    pub recorder: Rc<RefCell<Recorder>>,
+    /// The clients.
+    pub client: Client,
+    /// The cluster as its nodes know it.
+    pub layout: metadata::Cluster,
+}
+
+/// The names of the zones.
+pub const ZONES: [&str; 3] = ["zone-a", "zone-b", "zone-c"];
+
+impl Cluster {
+    /// Boots `shape.nodes` nodes in three zones.
+    #[must_use]
+    pub fn boot<M: Mutants>(world: &World, shape: Shape, mutants: &M) -> Self {
+        let zone = |node: u16| (node % 3) as u8;
+        let nodes = (0..shape.nodes).map(|it| NodeInfo { id: NodeId(it), zone: zone(it) });
+        let layout = metadata::Cluster {
+            nodes: nodes.collect(),
+            partitions_on_demand: 4,
+            region: "us-east-1".to_owned(),
+            account: "000000000000".to_owned(),
+        };
+        let recorder: Rc<RefCell<Recorder>> = Rc::default();
+        let add = |node: u16| {
+            let host = world.add_host(&format!("node-{node}"), ZONES[usize::from(zone(node))]);
+            assert_eq!(host, host_of(NodeId(node)), "nodes follow the driver, in order");
+            host
+        };
+        let hosts: Vec<HostId> = (0..shape.nodes).map(add).collect();
+        for (node, host) in hosts.iter().enumerate() {
+            let mut config = Config::new(NodeId(node as u16), layout.clone());
+            config.restore_batch_items = shape.restore_batch_items;
+            config.archive_interval_ns = 500_000_000;
+            config.log_segment_bytes_max = 256 << 10;
+            let (recorder, mutants) = (recorder.clone(), mutants.clone());
+            world.boot(*host, move |process| {
+                let env = SimEnv::new(process, shape.nodes, recorder.clone());
+                let (config, mutants) = (config.clone(), mutants.clone());
+                async move {
+                    if let Err(why) = serve(env, config, mutants).await {
+                        panic!("the node cannot start: {why}");
+                    }
+                }
+            });
+        }
+        let client = Client::new(world.driver(), hosts.clone());
+        Self { hosts, recorder, client, layout }
+    }
+}
