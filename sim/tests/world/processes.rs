@@ -164,6 +164,30 @@ fn a_run_ends_at_its_limit() {
         world.run::<()>(LIMIT_NS, pending()),
         Err(RunError::Deadlock)
     );
+    assert_eq!(world.now_ns(), 1_000);
+}
+
+#[test]
+fn a_sleep_wakes_the_task_that_awaits_it_last() {
+    let (world, _) = world_with_node(15);
+    let driver = world.driver();
+    let mut sleep = Box::pin(driver.sleep(1_000));
+    let run = async move {
+        poll_fn(|context| {
+            assert!(sleep.as_mut().poll(context).is_pending());
+            Poll::Ready(())
+        })
+        .await;
+        let heir = driver.clone();
+        driver.spawn("heir", async move {
+            sleep.await;
+            heir.point("woken", 0);
+        });
+        driver.receive().await;
+    };
+    // The driver itself is never woken again.
+    assert_eq!(world.run(LIMIT_NS, run), Err(RunError::Deadlock));
+    assert_eq!(world.point_counts()["woken"], 1);
 }
 
 #[test]
