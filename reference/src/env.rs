@@ -117,7 +117,7 @@ pub trait Env: Clone + 'static {
     fn list(&self, dir: &str) -> impl Future<Output = io::Result<Vec<String>>>;
     /// Removes a file.
     fn remove(&self, path: &str) -> impl Future<Output = io::Result<()>>;
-    /// Makes the entries of a directory durable.
+    /// Makes the entries of a directory durable; the empty name is the node's own folder.
     fn sync_dir(&self, dir: &str) -> impl Future<Output = io::Result<()>>;
 
     /// Stores an object under a key that nobody has taken yet.

@@ -1,14 +1,7 @@
 //! The `stillpoint` command.
 
-#[path = "../tests/rehearsal/mod.rs"]
-mod rehearsal;
-
-use rehearsal::{Fate, Rehearsal};
+use stillpoint_scenarios::{command, stories::Stories};
 
 fn main() {
-    let runner = Rehearsal::of(&[("calm", Fate::Holds)]);
-    std::process::exit(stillpoint_scenarios::command::main_with(
-        &runner,
-        std::env::args_os(),
-    ));
+    std::process::exit(command::main_with(&Stories, std::env::args_os()));
 }

@@ -181,6 +181,11 @@ impl Host {
         self.core.host_dice(self.id, concern)
     }
 
+    /// Whether a process runs on `host`: what a refused connection would tell at once.
+    pub fn sees_up(&self, host: HostId) -> bool {
+        self.core.hosts.borrow()[host.index()].up
+    }
+
     /// Sends a datagram: it arrives once, later, twice or never, as the network decides.
     pub fn send(&self, to: HostId, payload: Bytes) {
         if self.is_current() {

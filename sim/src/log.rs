@@ -46,10 +46,16 @@ pub fn rehash(records: &[EventRecord]) -> u64 {
 #[derive(Default)]
 pub(crate) struct EventLog {
     hash: RollingHash,
+    count: u64,
     records: Option<Vec<EventRecord>>,
 }
 
 impl EventLog {
+    /// How many events there were.
+    pub(crate) fn count(&self) -> u64 {
+        self.count
+    }
+
     /// Takes in an event. `name` is only asked for while recording.
     pub(crate) fn emit(
         &mut self,
@@ -59,6 +65,7 @@ impl EventLog {
         kind: &'static str,
         payload: &[u8],
     ) {
+        self.count += 1;
         self.hash.update_hashed(time_ns, actor, kind, payload);
         if let Some(records) = &mut self.records {
             let payload = Bytes::copy_from_slice(payload);

@@ -262,6 +262,11 @@ impl World {
         self.core().log.borrow().hash()
     }
 
+    /// How many events there were so far, tasks picked to run included.
+    pub fn events_count(&self) -> u64 {
+        self.core().log.borrow().count()
+    }
+
     /// Starts or stops keeping every event; costs memory.
     pub fn record_events(&self, on: bool) {
         self.core().log.borrow_mut().record(on);

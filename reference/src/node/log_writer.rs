@@ -56,6 +56,7 @@ impl<E: Env> LogWriter<E> {
         segment_bytes_max: u64,
     ) -> Result<(Self, Vec<LogRecord>), LogError> {
         env.create_dir(DIR).await?;
+        env.sync_dir("").await?;
         let mut segments = Vec::new();
         for name in env.list(DIR).await? {
             if let Some(number) = wal::parse_segment_file_name(&name) {

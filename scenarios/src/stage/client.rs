@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::task::Poll;
 use stillpoint_reference::api::{Request, Response, WireError};
 use stillpoint_reference::node::Wire;
-use stillpoint_sim::{Host, HostId, World};
+use stillpoint_sim::{Host, HostId};
 use tokio::sync::oneshot;
 
 /// What a router answered.
@@ -59,13 +59,12 @@ impl Client {
     /// No answer came: the outcome is unknown.
     pub async fn call(
         &self,
-        world: &World,
         id: u64,
         request: Request,
         patience_ns: u64,
     ) -> Result<Answer, Unanswered> {
         // A connection to a machine that is down is refused at once, so clients pick another.
-        let up: Vec<HostId> = self.routers.iter().copied().filter(|it| world.is_up(*it)).collect();
+        let up: Vec<HostId> = self.routers.iter().copied().filter(|it| self.host.sees_up(*it)).collect();
         let pick = self.host.dice("client.router").raw();
         let Some(&router) = up.get((pick % up.len().max(1) as u64) as usize) else {
             self.host.sleep(patience_ns).await;

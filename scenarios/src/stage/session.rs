@@ -1,0 +1,418 @@
+//! One run as its clients live it: the load, the backups, the restores, and the history of it all.
+
+use super::client::{Answer, Client, Unanswered};
+use super::cluster::{Cluster, Shape};
+use super::transcript::Transcript;
+use super::workload::{Action, Arrival, Keyspace, Load, identity_of};
+use crate::history::{History, KeyId, OpId, Seen, WriteId};
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use stillpoint_reference::api::{
+    BackupArn, BackupStatus, BillingMode, CreateBackupInput, CreateTableInput, DeleteItemInput,
+    DescribeBackupInput, DescribeTableInput, ExceptionName, GetItemInput, ProvisionedThroughput,
+    PutItemInput, Request, Response, RestoreTableFromBackupInput, ScanInput, TableDescription,
+    TableStatus,
+};
+use stillpoint_reference::item::{AttributeValue, Item};
+use stillpoint_sim::{Dice, Host};
+
+/// The table that is backed up.
+pub const TABLE: &str = "orders";
+/// Clients wait so long for an answer; routers answer sooner, if only by an error.
+const PATIENCE_NS: u64 = 4_000_000_000;
+/// CreateBackup answers after its cut is sealed or given up.
+const BACKUP_PATIENCE_NS: u64 = 60_000_000_000;
+/// How often a state is asked for while waiting for it.
+const POLL_NS: u64 = 10_000_000;
+/// Nothing that a story waits for may take longer, or the run proves nothing.
+const WAIT_NS_MAX: u64 = 90_000_000_000;
+/// How often CreateBackup or a restore is tried again after an error.
+const TRIES_MAX: u32 = 6;
+
+/// A backup that was asked for and became AVAILABLE.
+#[derive(Clone, Debug)]
+pub struct BackupTaken {
+    /// Its ARN.
+    pub arn: BackupArn,
+    /// When the request that made it was sent.
+    pub request_ns: u64,
+    /// When that request was answered.
+    pub answer_ns: u64,
+    /// When it was seen to be AVAILABLE.
+    pub available_ns: u64,
+    /// The table when it was asked for.
+    pub source: TableDescription,
+}
+
+/// What a restore brought back.
+#[derive(Clone, Debug)]
+pub struct Restored {
+    /// The new table.
+    pub table: TableDescription,
+    /// All its items.
+    pub items: Vec<Item>,
+}
+
+/// The clients of one run.
+pub struct Session {
+    client: Client,
+    shape: Shape,
+    /// The table's keys and items.
+    pub space: Keyspace,
+    /// What the clients did.
+    pub history: RefCell<History>,
+    /// What a person reads of it.
+    pub transcript: Transcript,
+    began_ns: u64,
+    next_seq: RefCell<BTreeMap<u32, u32>>,
+    last_seen: RefCell<BTreeMap<u32, Seen>>,
+    under_way: Cell<usize>,
+}
+
+impl Session {
+    /// A session on a cluster that has just booted.
+    #[must_use]
+    pub fn new(cluster: &Cluster, shape: Shape, sorted: bool, transcript: Transcript) -> Rc<Self> {
+        let client = cluster.client.clone();
+        let began_ns = client.host().now_ns();
+        Rc::new(Self {
+            client,
+            shape,
+            space: Keyspace::new(sorted, shape.body_bytes),
+            history: RefCell::default(),
+            transcript,
+            began_ns,
+            next_seq: RefCell::default(),
+            last_seen: RefCell::default(),
+            under_way: Cell::new(0),
+        })
+    }
+
+    fn host(&self) -> &Host {
+        self.client.host()
+    }
+
+    /// Time since the session began, which is when the world did.
+    #[must_use]
+    pub fn now_ns(&self) -> u64 {
+        self.host().now_ns() - self.began_ns
+    }
+
+    fn note(&self, text: &str) {
+        self.transcript.note(self.now_ns(), text);
+    }
+
+    fn next_write(&self, client: u32) -> WriteId {
+        let mut next = self.next_seq.borrow_mut();
+        let seq = next.entry(client).or_default();
+        *seq += 1;
+        WriteId { client, seq: *seq }
+    }
+
+    async fn call(&self, write: WriteId, request: Request) -> Result<Answer, Unanswered> {
+        let id = u64::from(write.client) << 32 | u64::from(write.seq);
+        self.client.call(id, request, PATIENCE_NS).await
+    }
+
+    /// A call of the operator, who is no client of the workload.
+    async fn ask(&self, request: Request, patience_ns: u64) -> Result<Answer, Unanswered> {
+        let write = self.next_write(u32::MAX);
+        let id = u64::from(write.client) << 32 | u64::from(write.seq);
+        self.client.call(id, request, patience_ns).await
+    }
+
+    // Tables.
+
+    /// Creates the table and waits until it is open.
+    pub async fn create_table(&self) -> Option<TableDescription> {
+        let units = i64::from(self.shape.partitions) * 3_000;
+        let input = CreateTableInput {
+            billing_mode: Some(BillingMode::Provisioned),
+            provisioned_throughput: Some(ProvisionedThroughput {
+                read_capacity_units: 3_000,
+                write_capacity_units: (units - 3_000) / 3,
+            }),
+            ..CreateTableInput::on_demand(TABLE, &self.space.schema)
+        };
+        let deadline_ns = self.now_ns() + WAIT_NS_MAX;
+        while self.now_ns() < deadline_ns {
+            let answer = self.ask(Request::CreateTable(input.clone()), PATIENCE_NS).await;
+            let there = match &answer {
+                Ok(Ok(_)) => true,
+                Ok(Err(error)) => error.exception == ExceptionName::ResourceInUseException,
+                Err(Unanswered) => false,
+            };
+            if there {
+                return self.await_active(TABLE).await;
+            }
+            self.host().sleep(POLL_NS).await;
+        }
+        None
+    }
+
+    async fn await_active(&self, table: &str) -> Option<TableDescription> {
+        let deadline_ns = self.now_ns() + WAIT_NS_MAX;
+        while self.now_ns() < deadline_ns {
+            let input = DescribeTableInput { table_name: table.to_owned() };
+            let answer = self.ask(Request::DescribeTable(input), PATIENCE_NS).await;
+            if let Ok(Ok(Response::DescribeTable(output))) = answer
+                && output.table.table_status == TableStatus::Active
+            {
+                return Some(output.table);
+            }
+            self.host().sleep(POLL_NS).await;
+        }
+        None
+    }
+
+    // The load.
+
+    /// Starts the load beside whatever else goes on.
+    pub fn start_load(self: &Rc<Self>, dice: &Dice, bursts_ns: &[u64]) {
+        let Shape { writes, keys, load_ns: lasts_ns, .. } = self.shape;
+        let load = Load { writes, keys, clients: 8, lasts_ns };
+        let schedule = load.schedule(dice, bursts_ns);
+        self.under_way.set(schedule.len());
+        let (session, begins_ns) = (Rc::clone(self), self.host().now_ns());
+        self.host().spawn("load", async move {
+            for arrival in schedule {
+                session.host().sleep_until(begins_ns + arrival.at_ns).await;
+                let performing = Rc::clone(&session);
+                session.host().spawn("operation", async move {
+                    performing.perform(arrival).await;
+                    performing.under_way.set(performing.under_way.get() - 1);
+                });
+            }
+        });
+    }
+
+    /// Waits until every operation of the load has been answered or given up.
+    pub async fn await_load(&self) {
+        while self.under_way.get() > 0 {
+            self.host().sleep(POLL_NS).await;
+        }
+    }
+
+    async fn perform(&self, arrival: Arrival) {
+        let key = self.key_id(arrival.key);
+        let write = self.next_write(arrival.client);
+        if arrival.action == Action::Read {
+            return self.read(arrival, key, write).await;
+        }
+        let seen = self.last_seen.borrow().get(&arrival.key).copied();
+        let demanded = match (arrival.action, seen) {
+            (Action::PutIfAbsent, _) => Some(Seen::Absent),
+            (Action::PutOverSeen | Action::DeleteSeen, Some(seen @ Seen::Version(_))) => Some(seen),
+            _ => None,
+        };
+        let deletes = matches!(arrival.action, Action::Delete | Action::DeleteSeen);
+        let request = match deletes {
+            true => self.delete_request(arrival.key, demanded),
+            false => self.put_request(arrival.key, write, demanded),
+        };
+        let invoked = {
+            let (mut history, now_ns) = (self.history.borrow_mut(), self.now_ns());
+            match deletes {
+                true => history.invoke_delete(key, write, demanded, now_ns),
+                false => history.invoke_put(key, write, demanded, now_ns),
+            }
+        };
+        let answer = self.call(write, request).await;
+        if self.settle(invoked, &answer) {
+            let now = if deletes { Seen::Absent } else { Seen::Version(write) };
+            self.last_seen.borrow_mut().insert(arrival.key, now);
+        }
+    }
+
+    fn key_id(&self, key: u32) -> KeyId {
+        let schema = &self.space.schema;
+        let primary = schema.key_from_map(&self.space.key(key)).expect("a key of the schema");
+        self.history.borrow_mut().keys.intern(&super::key_name(schema, &primary))
+    }
+
+    fn put_request(&self, key: u32, write: WriteId, demanded: Option<Seen>) -> Request {
+        let mut input = PutItemInput::new(TABLE, self.space.item(key, write));
+        (input.condition_expression, input.expression_attribute_values) = condition(demanded);
+        Request::PutItem(input)
+    }
+
+    fn delete_request(&self, key: u32, demanded: Option<Seen>) -> Request {
+        let mut input = DeleteItemInput::new(TABLE, self.space.key(key));
+        (input.condition_expression, input.expression_attribute_values) = condition(demanded);
+        Request::DeleteItem(input)
+    }
+
+    /// Takes down what came of a write. Returns whether it was acknowledged.
+    fn settle(&self, invoked: OpId, answer: &Result<Answer, Unanswered>) -> bool {
+        let (mut history, now_ns) = (self.history.borrow_mut(), self.now_ns());
+        match answer {
+            Ok(Ok(_)) => history.acknowledge(invoked, now_ns),
+            Ok(Err(error)) if error.exception != ExceptionName::InternalServerError => {
+                history.refuse(invoked, now_ns);
+            }
+            Ok(Err(_)) | Err(Unanswered) => history.lose(invoked),
+        }
+        matches!(answer, Ok(Ok(_)))
+    }
+
+    async fn read(&self, arrival: Arrival, key: KeyId, id: WriteId) {
+        let input = GetItemInput {
+            table_name: TABLE.to_owned(),
+            key: self.space.key(arrival.key),
+            consistent_read: true,
+        };
+        let invoked = self.history.borrow_mut().invoke_read(id.client, key, self.now_ns());
+        if let Ok(Ok(Response::GetItem(output))) = self.call(id, Request::GetItem(input)).await {
+            let seen = output.item.as_ref().map_or(Some(Seen::Absent), |it| {
+                identity_of(it).map(Seen::Version)
+            });
+            if let Some(seen) = seen {
+                self.last_seen.borrow_mut().insert(arrival.key, seen);
+                self.history.borrow_mut().acknowledge_read(invoked, seen, self.now_ns());
+            }
+        }
+    }
+
+    /// Reads the whole table at the end, as one strong read of every key that was ever written.
+    pub async fn read_everything(&self) -> Option<Vec<Item>> {
+        let reader = self.next_write(u32::MAX - 1).client;
+        let keys = self.history.borrow().keys.len();
+        let invoked: Vec<OpId> = (0..keys)
+            .map(|it| {
+                let key = KeyId(it as u32);
+                self.history.borrow_mut().invoke_read(reader, key, self.now_ns())
+            })
+            .collect();
+        let items = self.scan(TABLE).await?;
+        let mut seen: BTreeMap<KeyId, Seen> = BTreeMap::new();
+        for item in &items {
+            let primary = self.space.schema.key_of(item).expect("stored items have keys");
+            let name = super::key_name(&self.space.schema, &primary);
+            let key = self.history.borrow_mut().keys.intern(&name);
+            seen.insert(key, identity_of(item).map_or(Seen::Absent, Seen::Version));
+        }
+        for (number, op) in invoked.into_iter().enumerate() {
+            let saw = seen.get(&KeyId(number as u32)).copied().unwrap_or(Seen::Absent);
+            self.history.borrow_mut().acknowledge_read(op, saw, self.now_ns());
+        }
+        Some(items)
+    }
+
+    /// All items of a table, page by page.
+    pub async fn scan(&self, table: &str) -> Option<Vec<Item>> {
+        let (mut items, mut start, mut tries) = (Vec::new(), None, 0);
+        loop {
+            let input = ScanInput {
+                table_name: table.to_owned(),
+                // Small pages, so that paging itself is exercised.
+                limit: Some(50),
+                exclusive_start_key: start.clone(),
+                consistent_read: true,
+            };
+            match self.ask(Request::Scan(input), PATIENCE_NS).await {
+                Ok(Ok(Response::Scan(output))) => {
+                    items.extend(output.items);
+                    start = output.last_evaluated_key;
+                    if start.is_none() {
+                        return Some(items);
+                    }
+                }
+                _ if tries < TRIES_MAX => {
+                    tries += 1;
+                    self.host().sleep(10 * POLL_NS).await;
+                }
+                _ => return None,
+            }
+        }
+    }
+
+    // Backups and restores.
+
+    /// Asks for a backup and waits until it is AVAILABLE.
+    pub async fn back_up(&self, name: &str, source: &TableDescription) -> Option<BackupTaken> {
+        for _ in 0..TRIES_MAX {
+            let input =
+                CreateBackupInput { table_name: TABLE.to_owned(), backup_name: name.to_owned() };
+            let request_ns = self.now_ns();
+            let answer = self.ask(Request::CreateBackup(input), BACKUP_PATIENCE_NS).await;
+            let answer_ns = self.now_ns();
+            match answer {
+                Ok(Ok(Response::CreateBackup(output))) => {
+                    self.note(&format!("CreateBackup {name} -> sealed"));
+                    let arn = output.backup_details.backup_arn;
+                    let source = source.clone();
+                    let available_ns = self.await_available(&arn).await?;
+                    self.note(&format!("DescribeBackup {name} -> AVAILABLE"));
+                    return Some(BackupTaken { arn, request_ns, answer_ns, available_ns, source });
+                }
+                Ok(Err(error)) => {
+                    self.note(&format!("CreateBackup {name} -> {}", error.exception));
+                }
+                other => self.note(&format!("CreateBackup {name} -> {other:?}")),
+            }
+            self.host().sleep(20 * POLL_NS).await;
+        }
+        None
+    }
+
+    async fn await_available(&self, arn: &BackupArn) -> Option<u64> {
+        let deadline_ns = self.now_ns() + WAIT_NS_MAX;
+        while self.now_ns() < deadline_ns {
+            let input = DescribeBackupInput { backup_arn: arn.to_string() };
+            let answer = self.ask(Request::DescribeBackup(input), PATIENCE_NS).await;
+            if let Ok(Ok(Response::DescribeBackup(output))) = answer
+                && output.backup_description.backup_details.backup_status == BackupStatus::Available
+            {
+                return Some(self.now_ns());
+            }
+            self.host().sleep(POLL_NS).await;
+        }
+        None
+    }
+
+    /// Restores a backup into a new table, waits until it is open, and reads all of it.
+    pub async fn restore(&self, backup: &BackupTaken, target: &str) -> Option<Restored> {
+        for _ in 0..TRIES_MAX {
+            let input = RestoreTableFromBackupInput::new(target, &backup.arn);
+            let answer = self.ask(Request::RestoreTableFromBackup(input), PATIENCE_NS).await;
+            let begun = match &answer {
+                Ok(Ok(_)) => true,
+                // An earlier try whose answer was lost has begun it.
+                Ok(Err(error)) => matches!(
+                    error.exception,
+                    ExceptionName::TableInUseException | ExceptionName::TableAlreadyExistsException
+                ),
+                Err(Unanswered) => false,
+            };
+            if begun {
+                self.note(&format!("RestoreTableFromBackup {target} -> CREATING"));
+                let table = self.await_active(target).await?;
+                self.note(&format!("DescribeTable {target} -> ACTIVE"));
+                let items = self.scan(target).await?;
+                self.note(&format!("Scan {target} -> {} items", items.len()));
+                return Some(Restored { table, items });
+            }
+            self.host().sleep(20 * POLL_NS).await;
+        }
+        None
+    }
+
+    /// Waits until this time of the session.
+    pub async fn wait_until(&self, at_ns: u64) {
+        self.host().sleep_until(self.began_ns + at_ns).await;
+    }
+}
+
+type Condition = (Option<String>, BTreeMap<String, AttributeValue>);
+
+fn condition(demanded: Option<Seen>) -> Condition {
+    match demanded {
+        None => (None, BTreeMap::new()),
+        Some(Seen::Absent) => (Some("attribute_not_exists(pk)".to_owned()), BTreeMap::new()),
+        Some(Seen::Version(write)) => {
+            let values = [(":seen".to_owned(), AttributeValue::S(write.to_string()))];
+            (Some("w = :seen".to_owned()), values.into())
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! A backup under load, without faults, is an exact cut, and its restore is exact.
+
+use super::{Story, Setting};
+
+/// The story.
+pub const STORY: Story = Story {
+    name: "backup-under-load",
+    claim: "without faults, a backup under load shows one instant and its restore is exact",
+    set: |_: &Setting<'_>| {},
+};

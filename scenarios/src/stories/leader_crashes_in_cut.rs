@@ -1,0 +1,23 @@
+//! A leader that crashes between Mark and Confirm voids the attempt, and never the cut.
+
+use super::{Setting, Story};
+use crate::stage::{Strike, draw_down_ns};
+use stillpoint_reference::points;
+
+/// The story.
+pub const STORY: Story = Story {
+    name: "leader-crashes-in-cut",
+    claim: "a leader that crashes between mark and confirm voids the attempt, never the cut",
+    set,
+};
+
+fn set(it: &Setting<'_>) {
+    // With the marker appended, with it committed, or (the coordinator) about to confirm.
+    let point = *it.dice.pick(&[points::HOLD_BEGIN, points::CUT_MARKED, points::CUT_CONFIRM]);
+    let nth = match point {
+        points::CUT_CONFIRM => 1,
+        _ => 1 + it.dice.range(0..u64::from(it.shape.partitions)),
+    };
+    let strike = *it.dice.pick(&[Strike::Crash, Strike::PowerLoss, Strike::Isolation]);
+    it.faults.when(it.world, point, nth, strike, draw_down_ns(it.dice));
+}

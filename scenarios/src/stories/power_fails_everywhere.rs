@@ -1,0 +1,21 @@
+//! After power fails in every zone at once, everything that was acknowledged is there.
+
+use super::{Setting, Story};
+use crate::stage::{Strike, draw_down_ns};
+use stillpoint_reference::points;
+
+/// The story.
+pub const STORY: Story = Story {
+    name: "power-fails-everywhere",
+    claim: "after a power failure in all zones at once, what was acknowledged is still there",
+    set,
+};
+
+fn set(it: &Setting<'_>) {
+    let partitions = u64::from(it.shape.partitions);
+    let instants = [(points::HOLD_END, partitions), (points::CUT_HELD, partitions)];
+    let &(point, times) = it.dice.pick(&instants);
+    let nth = 1 + it.dice.range(0..times);
+    let strike = Strike::PowerLossEverywhere;
+    it.faults.when(it.world, point, nth, strike, draw_down_ns(it.dice));
+}

@@ -1,0 +1,26 @@
+//! A restore whose workers crash goes on where it was, and brings back the same table.
+
+use super::{Setting, Story};
+use crate::stage::{Strike, draw_down_ns};
+use stillpoint_reference::points;
+
+/// The story.
+pub const STORY: Story = Story {
+    name: "restore-worker-crashes",
+    claim: "a restore whose workers crash at any step is resumed and exact",
+    set,
+};
+
+fn set(it: &Setting<'_>) {
+    let partitions = u64::from(it.shape.partitions);
+    let steps = [
+        (points::RESTORE_COPY, partitions),
+        (points::RESTORE_LOADED, 3 * partitions),
+        (points::RESTORE_LOADED, 3 * partitions),
+        (points::RESTORE_PARTITION, partitions),
+    ];
+    let &(point, times) = it.dice.pick(&steps);
+    let nth = 1 + it.dice.range(0..times);
+    let strike = *it.dice.pick(&[Strike::Crash, Strike::PowerLoss]);
+    it.faults.when(it.world, point, nth, strike, draw_down_ns(it.dice));
+}

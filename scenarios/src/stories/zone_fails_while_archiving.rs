@@ -1,0 +1,21 @@
+//! A zone that loses power while a backup is archived delays the backup and takes nothing from it.
+
+use super::{Setting, Story};
+use crate::stage::{Strike, draw_down_ns};
+use stillpoint_reference::points;
+
+/// The story.
+pub const STORY: Story = Story {
+    name: "zone-fails-while-archiving",
+    claim: "a zone that loses power while a backup is archived takes nothing from it",
+    set,
+};
+
+fn set(it: &Setting<'_>) {
+    let point = *it.dice.pick(&[points::ARCHIVE_PART, points::CUT_SEALED, points::ARCHIVE_UPLOAD]);
+    let nth = match point {
+        points::CUT_SEALED => 1,
+        _ => 1 + it.dice.range(0..u64::from(it.shape.nodes)),
+    };
+    it.faults.when(it.world, point, nth, Strike::PowerLossOfZone, draw_down_ns(it.dice));
+}
