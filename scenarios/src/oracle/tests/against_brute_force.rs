@@ -86,6 +86,23 @@ proptest! {
     }
 
     #[test]
+    fn operations_that_no_order_explains_are_noticed(
+        plan in plans(6),
+        op in 0_usize..6,
+        other in 0_usize..8,
+    ) {
+        let mut case = Case::new(&plan, false);
+        case.falsify(op, other);
+        let skew = unions(&case, None).and_then(|unions| brute::skew(&unions));
+        let judgement = judge(&case.history, None, &case.observed);
+        if judgement.unattributed == 0 {
+            prop_assert_eq!(judgement.p3.violated(), skew.is_none(), "{}", judgement);
+        } else {
+            prop_assert!(skew.is_none() || !judgement.p3.violated(), "{}", judgement);
+        }
+    }
+
+    #[test]
     fn a_damaged_log_is_noticed(plan in plans(7), damage in edits::log_damages()) {
         let mut case = Case::new(&plan, true);
         damage.apply(&mut case.log);

@@ -235,6 +235,20 @@ impl Case {
         }
     }
 
+    /// Lets one read have seen, or one conditional write have replaced, something else.
+    pub(super) fn falsify(&mut self, op: usize, other: usize) {
+        let count = self.history.operations.len();
+        let key = self.history.operations[op % count].key;
+        let versions = self.versions.get(&key).map_or(&[][..], Vec::as_slice);
+        let version = versions
+            .get(other)
+            .map_or(Seen::Absent, |write| Seen::Version(*write));
+        let operation = &mut self.history.operations[op % count];
+        if let Some(seen) = operation.saw.as_mut().or(operation.conditional.as_mut()) {
+            *seen = version;
+        }
+    }
+
     /// What was restored at a key.
     pub(super) fn found(&self, key: KeyId) -> Seen {
         let item = self.observed.items.iter().find(|item| item.key == key);
