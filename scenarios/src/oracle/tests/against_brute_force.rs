@@ -5,6 +5,9 @@ use proptest::prelude::*;
 use super::random::{Case, plans};
 use super::{brute, edits};
 use crate::history::{CommittedLog, KeyId, Seen};
+use crate::oracle::bykey::{self, ByKey};
+use crate::oracle::known::Timeline;
+use crate::oracle::unknown::explain;
 use crate::oracle::{Judgement, Verdict, judge, judge_log};
 
 /// The unions of all keys; `None` if the history of one has no explanation.
@@ -13,6 +16,34 @@ fn unions(case: &Case, log: Option<&CommittedLog>) -> Option<Vec<Vec<(u64, u64)>
     let keys = (0..3).map(KeyId).filter(known);
     keys.map(|key| brute::instants(&case.history, log, key, case.found(key)))
         .collect()
+}
+
+/// Every key's union, as a list of the instants in it, by the judge and by brute force. Times are
+/// even and small, so the instants from 0 to 120 tell all unions apart.
+fn instants_of_keys(case: &Case, log: Option<&CommittedLog>) -> Vec<(Vec<u64>, Vec<u64>)> {
+    let by_key = ByKey::new(&case.history, log, &case.observed.items);
+    let inside = |spans: &[(u64, u64)]| {
+        let at = |at: &u64| {
+            spans
+                .iter()
+                .any(|&(from, until)| from <= *at && *at <= until)
+        };
+        (0..120).filter(at).collect::<Vec<u64>>()
+    };
+    let of_key = |of: bykey::Case<'_>| {
+        let found = of.found();
+        let spans = match log {
+            Some(_) => Timeline::new(&of).spans(&of, found).unwrap_or_default(),
+            None => match explain(&of, found) {
+                Ok(explained) if explained.unattributed > 0 => return None,
+                explained => explained.map_or(Vec::new(), |explained| explained.spans),
+            },
+        };
+        let spans: Vec<(u64, u64)> = spans.iter().map(|s| (s.from.at, s.until.at)).collect();
+        let brute = brute::instants(&case.history, log, of.key, found).unwrap_or_default();
+        Some((inside(&spans), inside(&brute)))
+    };
+    by_key.cases().filter_map(of_key).collect()
 }
 
 fn flagged(judgement: &Judgement) -> bool {
@@ -66,6 +97,18 @@ proptest! {
             let least = judgement.skew_ns.unwrap_or(u64::MAX);
             prop_assert!(least <= brute::skew(&unions).unwrap_or(u64::MAX));
             prop_assert!(!judgement.p3.holds() && !judgement.p4.holds() && !judgement.p5.holds());
+        }
+    }
+
+    #[test]
+    fn at_every_instant_of_every_key(plan in plans(6)) {
+        let case = Case::new(&plan, true);
+        for (judged, brute) in instants_of_keys(&case, Some(&case.log)) {
+            prop_assert_eq!(judged, brute);
+        }
+        let case = Case::new(&plan, false);
+        for (judged, brute) in instants_of_keys(&case, None) {
+            prop_assert_eq!(judged, brute);
         }
     }
 

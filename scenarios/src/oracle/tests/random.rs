@@ -161,7 +161,7 @@ impl Case {
             }
             Action::Delete => {
                 let op = self.history.invoke_delete(key, write, None, invoke);
-                let logged = state != Seen::Absent || step.pick % 2 == 0;
+                let logged = state != Seen::Absent || step.pick.is_multiple_of(2);
                 self.settle(op, step, write, logged.then_some(Seen::Absent), answer);
             }
             Action::DeleteIf => {
