@@ -154,8 +154,12 @@ impl Judgement {
 
 impl fmt::Display for Judgement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut previous = None;
         for (name, (_, verdict)) in ["P0", "P3", "P4", "P5", "P6"].iter().zip(self.levels()) {
-            writeln!(f, "{name} {verdict}")?;
+            match previous.replace(verdict) == Some(verdict) && verdict.violated() {
+                true => writeln!(f, "{name} violated for the same reason")?,
+                false => writeln!(f, "{name} {verdict}")?,
+            }
         }
         match self.skew_ns {
             Some(skew_ns) => write!(f, "skew {}", witness::Millis(skew_ns)),

@@ -5,4 +5,5 @@ mod against_brute_force;
 mod brute;
 mod edits;
 mod random;
+mod splits;
 mod witnesses;

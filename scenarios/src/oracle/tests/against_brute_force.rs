@@ -5,6 +5,9 @@ use proptest::prelude::*;
 use super::random::{Case, plans};
 use super::{brute, edits};
 use crate::history::{CommittedLog, KeyId, Seen};
+use crate::oracle::bykey::{self, ByKey};
+use crate::oracle::known::Timeline;
+use crate::oracle::unknown::explain;
 use crate::oracle::{Judgement, Verdict, judge, judge_log};
 
 /// The unions of all keys; `None` if the history of one has no explanation.
@@ -13,6 +16,34 @@ fn unions(case: &Case, log: Option<&CommittedLog>) -> Option<Vec<Vec<(u64, u64)>
     let keys = (0..3).map(KeyId).filter(known);
     keys.map(|key| brute::instants(&case.history, log, key, case.found(key)))
         .collect()
+}
+
+/// Every key's union, as a list of the instants in it, by the judge and by brute force. Times are
+/// even and small, so the instants from 0 to 120 tell all unions apart.
+fn instants_of_keys(case: &Case, log: Option<&CommittedLog>) -> Vec<(Vec<u64>, Vec<u64>)> {
+    let by_key = ByKey::new(&case.history, log, &case.observed.items);
+    let inside = |spans: &[(u64, u64)]| {
+        let at = |at: &u64| {
+            spans
+                .iter()
+                .any(|&(from, until)| from <= *at && *at <= until)
+        };
+        (0..120).filter(at).collect::<Vec<u64>>()
+    };
+    let of_key = |of: bykey::Case<'_>| {
+        let found = of.found();
+        let spans = match log {
+            Some(_) => Timeline::new(&of).spans(&of, found).unwrap_or_default(),
+            None => match explain(&of, found) {
+                Ok(explained) if explained.unattributed > 0 => return None,
+                explained => explained.map_or(Vec::new(), |explained| explained.spans),
+            },
+        };
+        let spans: Vec<(u64, u64)> = spans.iter().map(|s| (s.from.at, s.until.at)).collect();
+        let brute = brute::instants(&case.history, log, of.key, found).unwrap_or_default();
+        Some((inside(&spans), inside(&brute)))
+    };
+    by_key.cases().filter_map(of_key).collect()
 }
 
 fn flagged(judgement: &Judgement) -> bool {
@@ -70,6 +101,18 @@ proptest! {
     }
 
     #[test]
+    fn at_every_instant_of_every_key(plan in plans(6)) {
+        let case = Case::new(&plan, true);
+        for (judged, brute) in instants_of_keys(&case, Some(&case.log)) {
+            prop_assert_eq!(judged, brute);
+        }
+        let case = Case::new(&plan, false);
+        for (judged, brute) in instants_of_keys(&case, None) {
+            prop_assert_eq!(judged, brute);
+        }
+    }
+
+    #[test]
     fn what_a_known_order_allows_an_unknown_one_allows(plan in plans(12)) {
         let case = Case::new(&plan, true);
         let known = judge(&case.history, Some(&case.log), &case.observed);
@@ -83,6 +126,23 @@ proptest! {
     fn a_service_that_keeps_its_word_is_believed(plan in plans(40)) {
         let case = Case::new(&plan, true);
         prop_assert_eq!(judge_log(&case.history, &case.log), Verdict::Holds);
+    }
+
+    #[test]
+    fn operations_that_no_order_explains_are_noticed(
+        plan in plans(6),
+        op in 0_usize..6,
+        other in 0_usize..8,
+    ) {
+        let mut case = Case::new(&plan, false);
+        case.falsify(op, other);
+        let skew = unions(&case, None).and_then(|unions| brute::skew(&unions));
+        let judgement = judge(&case.history, None, &case.observed);
+        if judgement.unattributed == 0 {
+            prop_assert_eq!(judgement.p3.violated(), skew.is_none(), "{}", judgement);
+        } else {
+            prop_assert!(skew.is_none() || !judgement.p3.violated(), "{}", judgement);
+        }
     }
 
     #[test]

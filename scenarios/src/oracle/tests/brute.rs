@@ -123,8 +123,8 @@ impl Search {
     }
 
     fn state(&self, count: usize) -> Seen {
-        let writes = self.order[..count].iter().map(|&p| &self.operations[p]);
-        let last = writes.filter(|op| op.writes()).next_back();
+        let mut writes = self.order[..count].iter().map(|&p| &self.operations[p]);
+        let last = writes.rfind(|op| op.writes());
         match last {
             Some(Operation {
                 kind: OperationKind::Put,

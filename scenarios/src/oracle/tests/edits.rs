@@ -288,3 +288,36 @@ fn a_write_that_was_refused_is_not_restored() {
         "{judgement}"
     );
 }
+
+#[test]
+fn a_read_of_an_absent_key_is_tied_to_the_last_of_several_deletes() {
+    let (mut history, _, observed) = sequential(&[false; 60]);
+    let gone = history.keys.intern("gone");
+    for (seq, now_ns) in [(0, 100), (1, 300), (2, 500)] {
+        let write = WriteId { client: 3, seq };
+        let op = history.invoke_delete(gone, write, None, now_ns);
+        history.acknowledge(op, now_ns + 50);
+    }
+    let read = history.invoke_read(4, gone, 700);
+    history.acknowledge_read(read, Seen::Absent, 750);
+    let correct = Observed {
+        request_ns: 6_000,
+        answer_ns: 6_100,
+        items: (54..60).map(|seq| latest(&history, seq)).collect(),
+        ..observed
+    };
+    let judgement = judge(&history, None, &correct);
+    assert_eq!(judgement.unattributed, 0);
+    assert!(whole(&judgement), "{judgement}");
+}
+
+/// The item that the write of this number left.
+fn latest(history: &History, seq: u32) -> RestoredItem {
+    let key = history.operations[seq as usize].key;
+    let write = WriteId { client: 1, seq };
+    RestoredItem {
+        key,
+        write,
+        intact: true,
+    }
+}

@@ -161,7 +161,7 @@ impl Case {
             }
             Action::Delete => {
                 let op = self.history.invoke_delete(key, write, None, invoke);
-                let logged = state != Seen::Absent || step.pick % 2 == 0;
+                let logged = state != Seen::Absent || step.pick.is_multiple_of(2);
                 self.settle(op, step, write, logged.then_some(Seen::Absent), answer);
             }
             Action::DeleteIf => {
@@ -232,6 +232,20 @@ impl Case {
                     intact: true,
                 });
             }
+        }
+    }
+
+    /// Lets one read have seen, or one conditional write have replaced, something else.
+    pub(super) fn falsify(&mut self, op: usize, other: usize) {
+        let count = self.history.operations.len();
+        let key = self.history.operations[op % count].key;
+        let versions = self.versions.get(&key).map_or(&[][..], Vec::as_slice);
+        let version = versions
+            .get(other)
+            .map_or(Seen::Absent, |write| Seen::Version(*write));
+        let operation = &mut self.history.operations[op % count];
+        if let Some(seen) = operation.saw.as_mut().or(operation.conditional.as_mut()) {
+            *seen = version;
         }
     }
 

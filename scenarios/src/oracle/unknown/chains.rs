@@ -242,7 +242,9 @@ impl Chains {
         let heads: Vec<usize> = (0..self.links.len())
             .filter(|&p| begins(&self.links[p]))
             .collect();
-        heads.into_iter().for_each(|head| self.bound_chain(head));
+        heads
+            .into_iter()
+            .try_for_each(|head| self.bound_chain(head))?;
         // A ring has no head: each of its writes would have to follow the other.
         let ring = |link: &Link| link.certain && link.head == NO_HEAD;
         self.links
@@ -251,7 +253,11 @@ impl Chains {
             .map_or(Ok(()), |place| Err(vec![number(place)]))
     }
 
-    fn bound_chain(&mut self, head: usize) {
+    /// Bounds each write of a chain by the others.
+    ///
+    /// # Errors
+    /// A write, or a read that saw it, that was answered before what it follows was called.
+    fn bound_chain(&mut self, head: usize) -> Result<(), Contradiction> {
         let mut last_call = Edge::START;
         let mut places = Vec::new();
         let mut next = Some(head);
@@ -259,6 +265,9 @@ impl Chains {
             let link = &mut self.links[place];
             link.head = head;
             link.own.from = last_call.later(link.call);
+            if link.first_answer.at < link.own.from.at {
+                return Err(vec![link.own.from.by, link.first_answer.by]);
+            }
             last_call = last_call.later(link.last_call);
             places.push(place);
             next = link.followed_by;
@@ -273,6 +282,7 @@ impl Chains {
             first_answer,
             last_call,
         };
+        Ok(())
     }
 }
 
