@@ -50,9 +50,9 @@ pub async fn keep_archiving<E: Env, M: Mutants>(shell: Shell<E, M>) {
 async fn archive<E: Env, M: Mutants>(shell: &Shell<E, M>, wanted: Wanted<'_>) {
     // One upload at a time: a second one would send the same entries again.
     let mut sequence = shell.archiving().lock().await;
-    let runs = collect(shell, &wanted);
-    for (table, runs) in runs {
-        for segment in split(runs, shell.core().config().archive_segment_bytes_max) {
+    let bytes_max = shell.core().config().archive_segment_bytes_max;
+    for (table, runs) in collect(shell, &wanted) {
+        for segment in split(runs, bytes_max) {
             *sequence += 1;
             upload(shell, table, *sequence, segment).await;
         }

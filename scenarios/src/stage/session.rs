@@ -18,7 +18,7 @@ use stillpoint_reference::item::{AttributeValue, Item};
 use stillpoint_sim::{Dice, Host};
 
 /// The table that is backed up.
-pub const TABLE: &str = "orders";
+const TABLE: &str = "orders";
 /// Clients wait so long for an answer; routers answer sooner, if only by an error.
 const PATIENCE_NS: u64 = 4_000_000_000;
 /// CreateBackup answers after its cut is sealed or given up.
@@ -140,7 +140,7 @@ impl Session {
             let answer = self.ask(Request::CreateTable(input.clone()), PATIENCE_NS).await;
             let there = match &answer {
                 Ok(Ok(_)) => true,
-                Ok(Err(error)) => error.exception == ExceptionName::ResourceInUseException,
+                Ok(Err(error)) => error.exception == ExceptionName::ResourceInUse,
                 Err(Unanswered) => false,
             };
             if there {
@@ -381,7 +381,7 @@ impl Session {
                 // An earlier try whose answer was lost has begun it.
                 Ok(Err(error)) => matches!(
                     error.exception,
-                    ExceptionName::TableInUseException | ExceptionName::TableAlreadyExistsException
+                    ExceptionName::TableInUse | ExceptionName::TableAlreadyExists
                 ),
                 Err(Unanswered) => false,
             };

@@ -3,7 +3,7 @@
 use super::{Story, Setting};
 
 /// The story.
-pub const STORY: Story = Story {
+pub(super) const STORY: Story = Story {
     name: "backup-under-load",
     claim: "without faults, a backup under load shows one instant and its restore is exact",
     set: |_: &Setting<'_>| {},

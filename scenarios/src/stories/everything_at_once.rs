@@ -5,7 +5,7 @@ use crate::stage::{Strike, draw_down_ns};
 use stillpoint_reference::points;
 
 /// The story.
-pub const STORY: Story = Story {
+pub(super) const STORY: Story = Story {
     name: "everything-at-once",
     claim: "with a lossy network, a failing object store, wrong clocks and crashes, all holds",
     set,

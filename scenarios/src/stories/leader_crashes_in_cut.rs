@@ -5,7 +5,7 @@ use crate::stage::{Strike, draw_down_ns};
 use stillpoint_reference::points;
 
 /// The story.
-pub const STORY: Story = Story {
+pub(super) const STORY: Story = Story {
     name: "leader-crashes-in-cut",
     claim: "a leader that crashes between mark and confirm voids the attempt, never the cut",
     set,

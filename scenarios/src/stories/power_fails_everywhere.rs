@@ -5,7 +5,7 @@ use crate::stage::{Strike, draw_down_ns};
 use stillpoint_reference::points;
 
 /// The story.
-pub const STORY: Story = Story {
+pub(super) const STORY: Story = Story {
     name: "power-fails-everywhere",
     claim: "after a power failure in all zones at once, what was acknowledged is still there",
     set,

@@ -5,7 +5,7 @@ use crate::stage::{Strike, draw_down_ns};
 use stillpoint_reference::points;
 
 /// The story.
-pub const STORY: Story = Story {
+pub(super) const STORY: Story = Story {
     name: "restore-worker-crashes",
     claim: "a restore whose workers crash at any step is resumed and exact",
     set,

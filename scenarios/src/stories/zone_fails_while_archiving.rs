@@ -5,7 +5,7 @@ use crate::stage::{Strike, draw_down_ns};
 use stillpoint_reference::points;
 
 /// The story.
-pub const STORY: Story = Story {
+pub(super) const STORY: Story = Story {
     name: "zone-fails-while-archiving",
     claim: "a zone that loses power while a backup is archived takes nothing from it",
     set,
