@@ -9,5 +9,5 @@
 pub mod format;
 mod upload;
 
-pub(crate) use upload::covered;
+pub(crate) use upload::{Parts, covered};
 pub use upload::{keep_archiving, put_surely, write_part};

@@ -168,6 +168,40 @@ pub async fn put_surely<E: Env>(env: &E, key: &str, object: Bytes) {
     }
 }
 
+/// The parts that a node is writing or has written lately: whoever asks again, because the first
+/// answer was late or lost, is not answered by writing another.
+#[derive(Debug, Default)]
+pub(crate) struct Parts(BTreeMap<BackupId, (Vec<PartitionTarget>, Option<Reply>)>);
+
+/// So many are remembered.
+const PARTS_MAX: usize = 16;
+
+impl Parts {
+    /// Begins a part, unless it is under way or written: then this is the answer.
+    fn begin(&mut self, backup: BackupId, targets: &[PartitionTarget]) -> Option<Reply> {
+        match self.0.get(&backup) {
+            Some((_, None)) => Some(Reply::Failed("the part is being written".to_owned())),
+            Some((same, Some(reply @ Reply::Part(..)))) if same == targets => Some(reply.clone()),
+            _ => {
+                self.0.insert(backup, (targets.to_vec(), None));
+                None
+            }
+        }
+    }
+
+    fn end(&mut self, backup: BackupId, reply: Reply) {
+        if let Some((_, answer)) = self.0.get_mut(&backup) {
+            *answer = Some(reply);
+        }
+        let finished = self.0.iter().find(|(_, (_, answer))| answer.is_some());
+        if self.0.len() > PARTS_MAX
+            && let Some(oldest) = finished.map(|(id, _)| *id)
+        {
+            self.0.remove(&oldest);
+        }
+    }
+}
+
 /// Archives up to their cuts those of `targets` that this node leads, and writes a part of the
 /// backup that lists them.
 pub async fn write_part<E: Env, M: Mutants>(
@@ -177,7 +211,21 @@ pub async fn write_part<E: Env, M: Mutants>(
     table: TableId,
     targets: Vec<PartitionTarget>,
 ) -> Reply {
+    if let Some(reply) = shell.parts().borrow_mut().begin(backup, &targets) {
+        return reply;
+    }
     shell.point(points::ARCHIVE_PART, backup.0);
+    let reply = archive_and_list(shell, backup_key, table, targets).await;
+    shell.parts().borrow_mut().end(backup, reply.clone());
+    reply
+}
+
+async fn archive_and_list<E: Env, M: Mutants>(
+    shell: &Shell<E, M>,
+    backup_key: String,
+    table: TableId,
+    targets: Vec<PartitionTarget>,
+) -> Reply {
     let cuts: BTreeMap<PartitionId, Index> =
         targets.iter().map(|it| (it.partition, it.cut.index)).collect();
     for _ in 0..PART_TRIES_MAX {

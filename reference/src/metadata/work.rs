@@ -7,7 +7,7 @@
 use super::{Backup, BackupState, Catalog, Command, ManifestRef, Restore, Table, Work};
 use crate::archive::format::{BackupManifest, PartRef, keys};
 use crate::archive::{covered, put_surely};
-use crate::env::{Env, ObjectError, timeout};
+use crate::env::{Env, ObjectError};
 use crate::ids::{BackupId, NodeId, PartitionId, RestoreId, TableId, Term};
 use crate::mutants::Mutants;
 use crate::node::{Call, HostSpec, PartitionTarget, Reply, Shell};
@@ -18,12 +18,9 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// Between two tries of something that another node did not do.
 const RETRY_NS: u64 = 50_000_000;
-/// How long a node may take for a short request.
+/// After this long without an answer a node is asked again. It goes on with what it was asked for
+/// before, and says so.
 const CALL_NS_MAX: u64 = 1_000_000_000;
-/// How long a node may take for its part of a backup or a restore, while it is alive.
-const LONG_CALL_NS_MAX: u64 = 30_000_000_000;
-/// How often it is looked whether a node that works on something is still alive.
-const ALIVE_NS: u64 = 200_000_000;
 
 /// Sees one piece of work through, for as long as this node leads the metadata group in `term`.
 pub async fn see_through<E: Env, M: Mutants>(shell: Shell<E, M>, term: Term, work: Work) {
@@ -77,23 +74,6 @@ impl<E: Env, M: Mutants> Flow<E, M> {
     async fn call(&self, node: NodeId, call: Call) -> Option<Reply> {
         let deadline_ns = self.shell.env().now_ns() + CALL_NS_MAX;
         self.shell.call(node, call, deadline_ns).await.ok()
-    }
-
-    /// A call that may take long; it is given up early if the node is not heard from any more.
-    async fn long_call(&self, node: NodeId, call: Call) -> Option<Reply> {
-        let env = self.shell.env();
-        let deadline_ns = env.now_ns() + LONG_CALL_NS_MAX;
-        let mut call = std::pin::pin!(self.shell.call(node, call, deadline_ns));
-        loop {
-            let next_ns = env.now_ns() + ALIVE_NS;
-            if let Some(done) = timeout(env, next_ns, call.as_mut()).await {
-                return done.ok();
-            }
-            let here = node == self.shell.me();
-            if !here && !self.shell.core().liveness().alive(node, env.now_ns()) {
-                return None;
-            }
-        }
     }
 
     // Hosting.
@@ -184,7 +164,7 @@ impl<E: Env, M: Mutants> Flow<E, M> {
                     table: backup.table.id,
                     partitions,
                 };
-                self.long_call(node, call)
+                self.call(node, call)
             });
             for reply in join_all(asked).await {
                 let Some(Reply::Part(part, bytes)) = reply else { continue };
@@ -301,7 +281,7 @@ impl<E: Env, M: Mutants> Flow<E, M> {
                 backup_key: backup_key.to_owned(),
                 manifest: restore.manifest.clone(),
             };
-            if let Some(Reply::Restored(items)) = self.long_call(node, call).await {
+            if let Some(Reply::Restored(items)) = self.call(node, call).await {
                 let restore = restore.id;
                 let done = Command::PartitionRestored { restore, partition: target, items };
                 return self.decide(done).await;

@@ -3,6 +3,7 @@
 use super::core::{Core, Flow, Hosted, Machine, Output};
 use super::message::{Call, Caller, Reply};
 use crate::cut::{self, Coordinator};
+use crate::api::BackupArn;
 use crate::ids::{BackupId, Index, NodeId, PartitionId, Position, Term};
 use crate::metadata::{Applied, BackupState, Catalog, Command, Restore, Table, Work};
 use crate::mutants::Mutants;
@@ -18,7 +19,7 @@ pub struct CatalogLead {
     /// Who waits for which entry.
     waiters: BTreeMap<Index, Caller>,
     /// Who waits for which backup's seal.
-    sealing: BTreeMap<BackupId, Caller>,
+    sealing: BTreeMap<BackupId, Vec<Caller>>,
     /// The cuts under way.
     coordinators: BTreeMap<BackupId, Cutting>,
 }
@@ -108,7 +109,6 @@ impl<M: Mutants> Core<M> {
         *applied = position.index;
         let command = Command::decode(payload).expect("the metadata log holds commands");
         let Some(command) = command else { return };
-        let starts_backup = matches!(command, Command::StartBackup { .. });
         let result = catalog.apply(command.clone());
         let Some(lead) = lead else { return };
         let term = lead.term;
@@ -117,15 +117,8 @@ impl<M: Mutants> Core<M> {
             Ok((applied, work)) => (Ok(applied), work),
             Err(refusal) => (Err(refusal), None),
         };
-        match (&result, caller) {
-            // CreateBackup answers only once the cut is sealed.
-            (Ok(Applied::Backup(backup)), Some(caller)) if starts_backup => {
-                lead.sealing.insert(backup.id, caller);
-            }
-            (_, Some(caller)) => {
-                self.answer(caller, Reply::Applied(Box::new(result.clone())), out);
-            }
-            (_, None) => {}
+        if let Some(caller) = caller {
+            self.answer(caller, Reply::Applied(Box::new(result.clone())), out);
         }
         if let Ok(applied) = result {
             self.follow_up(&command, applied, now_ns, out);
@@ -144,12 +137,11 @@ impl<M: Mutants> Core<M> {
             }
             (Command::Seal { backup, .. }, _) => {
                 out.points.push((points::CUT_SEALED, backup.0));
-                self.end_cut(*backup, Reply::Applied(Box::new(Ok(applied))), out);
+                self.end_cut(*backup, out);
             }
             (Command::Abandon(backup), _) => {
                 out.points.push((points::CUT_ABANDONED, backup.0));
-                let why = "no attempt at the cut succeeded in time; nothing of the backup remains";
-                self.end_cut(*backup, Reply::Failed(why.to_owned()), out);
+                self.end_cut(*backup, out);
             }
             (Command::Complete { backup, .. }, _) => {
                 out.points.push((points::BACKUP_AVAILABLE, backup.0));
@@ -161,11 +153,32 @@ impl<M: Mutants> Core<M> {
         }
     }
 
-    fn end_cut(&mut self, backup: BackupId, reply: Reply, out: &mut Output) {
-        let Some((_, lead)) = self.catalog_lead() else { return };
+    /// A cut is sealed or given up: whoever waits for that hears what the catalog now has.
+    fn end_cut(&mut self, backup: BackupId, out: &mut Output) {
+        let Some((catalog, lead)) = self.catalog_lead() else { return };
         lead.coordinators.remove(&backup);
-        if let Some(caller) = lead.sealing.remove(&backup) {
-            self.answer(caller, reply, out);
+        let waiting = lead.sealing.remove(&backup).unwrap_or_default();
+        let reply = Reply::Backup(catalog.backup(backup).cloned().map(Box::new));
+        for caller in waiting {
+            self.answer(caller, reply.clone(), out);
+        }
+    }
+
+    /// Answers once the cut of a backup is sealed or given up.
+    pub(super) fn on_await_seal(
+        &mut self,
+        caller: Caller,
+        arn: &BackupArn,
+        now_ns: u64,
+        out: &mut Output,
+    ) {
+        let found = self.look_up(&Call::Backup(arn.clone()), now_ns);
+        match &found {
+            Reply::Backup(Some(backup)) if matches!(backup.state, BackupState::Cutting(_)) => {
+                let (_, lead) = self.catalog_lead().expect("a look-up is answered by the leader");
+                lead.sealing.entry(backup.id).or_default().push(caller);
+            }
+            _ => self.answer(caller, found, out),
         }
     }
 
@@ -297,7 +310,7 @@ impl<M: Mutants> Core<M> {
         let Some(hosted) = self.hosted.get_mut(&PartitionId::METADATA) else { return };
         let Machine::Catalog(_, _, lead) = &mut hosted.machine else { return };
         let Some(lead) = lead.take() else { return };
-        for caller in lead.waiters.into_values().chain(lead.sealing.into_values()) {
+        for caller in lead.waiters.into_values().chain(lead.sealing.into_values().flatten()) {
             self.answer(caller, Reply::Unknown, out);
         }
     }

@@ -439,6 +439,7 @@ impl<M: Mutants> Core<M> {
                 let reply = self.look_up(&call, now_ns);
                 self.answer(caller, reply, out);
             }
+            Call::Sealed(arn) => self.on_await_seal(caller, &arn, now_ns, out),
             Call::Host(specs) => self.on_host(caller, specs, now_ns, out),
             Call::Drop(partitions) => self.on_drop(caller, &partitions, out),
             Call::ArchivePart { backup, backup_key, table, partitions } => {

@@ -236,7 +236,6 @@ impl<M: Mutants> Core<M> {
 
     /// The replica leads and everything it inherited is committed and applied.
     pub(super) fn begin_lead(&mut self, partition: PartitionId, now_ns: u64, out: &mut Output) {
-        self.abandon_older_lead(partition, out);
         let Some(hosted) = self.hosted.get_mut(&partition) else { return };
         match &mut hosted.machine {
             Machine::Partition(_, lead @ None) => {
@@ -249,14 +248,15 @@ impl<M: Mutants> Core<M> {
         }
     }
 
-    /// Leadership may have been lost and won again within one step.
-    fn abandon_older_lead(&mut self, partition: PartitionId, out: &mut Output) {
-        let older = self.hosted.get(&partition).is_some_and(|it| match &it.machine {
-            Machine::Partition(_, Some(lead)) => lead.term != it.replica.term(),
-            Machine::Catalog(_, _, Some(lead)) => lead.term != it.replica.term(),
-            _ => false,
-        });
-        if older {
+    /// Ends a leadership that was lost, or lost and won again in another term.
+    pub(super) fn abandon_lost_lead(&mut self, partition: PartitionId, out: &mut Output) {
+        let Some(hosted) = self.hosted.get(&partition) else { return };
+        let led_in = match &hosted.machine {
+            Machine::Partition(_, lead) => lead.as_ref().map(|it| it.term),
+            Machine::Catalog(_, _, lead) => lead.as_ref().map(|it| it.term),
+        };
+        let leads_in = hosted.replica.is_leader().then(|| hosted.replica.term());
+        if led_in.is_some() && led_in != leads_in {
             self.abandon_lead(partition, out);
         }
     }

@@ -56,6 +56,8 @@ impl Wire {
 pub struct Envelope {
     /// Which life of the sender speaks, and under which promise to the receiver.
     pub sender: Sender,
+    /// The sender's number for it, so that a repeated one is noticed.
+    pub number: u64,
     /// The messages, in order.
     pub messages: Vec<PeerMessage>,
 }
@@ -169,6 +171,8 @@ pub enum Call {
     Backup(BackupArn),
     /// Look up all backups.
     Backups,
+    /// Look up a backup by its ARN, as soon as its cut is sealed or given up.
+    Sealed(BackupArn),
     /// Host these replicas.
     Host(Vec<HostSpec>),
     /// Remove these replicas.

@@ -17,6 +17,7 @@ mod data;
 mod hold;
 mod log_writer;
 mod message;
+mod once;
 mod replicas;
 mod shell;
 

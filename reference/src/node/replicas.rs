@@ -146,6 +146,9 @@ impl<M: Mutants> Core<M> {
 
     /// Applies what is newly committed, and takes note of a new role.
     pub(super) fn advance(&mut self, partition: PartitionId, now_ns: u64, out: &mut Output) {
+        // First of all: an entry that waited to be committed may have been replaced by another
+        // leader's, and whoever waits for it must not be told that it was.
+        self.abandon_lost_lead(partition, out);
         self.apply_committed(partition, now_ns, out);
         let Some(hosted) = self.hosted.get(&partition) else { return };
         let (replica, at) = (&hosted.replica, self.surroundings(now_ns));
@@ -170,8 +173,6 @@ impl<M: Mutants> Core<M> {
         }
         if ready {
             self.begin_lead(partition, now_ns, out);
-        } else if led.is_none() {
-            self.abandon_lead(partition, out);
         }
     }
 

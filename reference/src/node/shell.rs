@@ -1,6 +1,7 @@
 //! The thin shell: it waits, carries inputs to the core and outputs from it, and runs flows.
 
 use super::core::{Committed, Core, Flow, Input, Output};
+use super::once::Once;
 use super::message::{Call, CallError, Caller, Envelope, LogRecord, Reply, Wire};
 use crate::env::{Address, Env, Observed, timeout};
 use crate::ids::{NodeId, PartitionId};
@@ -37,9 +38,12 @@ struct Inner<E, M> {
     log: UnboundedSender<LogRecord>,
     calls: RefCell<BTreeMap<u64, oneshot::Sender<Reply>>>,
     next_call: Cell<u64>,
+    envelopes: Cell<u64>,
+    once: RefCell<Once>,
     router: router::Cache,
     archiving: Mutex<u64>,
     restoring: RefCell<BTreeSet<PartitionId>>,
+    parts: RefCell<archive::Parts>,
 }
 
 /// Something that arrived from outside.
@@ -65,9 +69,12 @@ impl<E: Env, M: Mutants> Shell<E, M> {
             log,
             calls: RefCell::new(BTreeMap::new()),
             next_call,
+            envelopes: Cell::new(1),
+            once: RefCell::default(),
             router: router::Cache::default(),
             archiving: Mutex::new(0),
-            restoring: RefCell::new(BTreeSet::new()),
+            restoring: RefCell::default(),
+            parts: RefCell::default(),
         };
         Self { inner: Rc::new(inner) }
     }
@@ -97,6 +104,11 @@ impl<E: Env, M: Mutants> Shell<E, M> {
     /// Whoever holds this uploads; inside is the number of the last object.
     pub(crate) fn archiving(&self) -> &Mutex<u64> {
         &self.inner.archiving
+    }
+
+    /// The parts of backups that this node is writing, or has written lately.
+    pub(crate) fn parts(&self) -> &RefCell<archive::Parts> {
+        &self.inner.parts
     }
 
     /// The partitions that workers of this node are filling.
@@ -184,8 +196,15 @@ impl<E: Env, M: Mutants> Shell<E, M> {
     /// A datagram that is not understood is dropped: its sender will time out.
     fn accept(&self, from: Address, datagram: &Bytes) -> Option<Input> {
         match (from, Wire::decode(datagram)) {
-            (Address::Node(node), Ok(Wire::Peer(envelope))) => Some(Input::Peer(node, envelope)),
+            (Address::Node(node), Ok(Wire::Peer(envelope))) => {
+                let (life, number) = (envelope.sender.incarnation.0, envelope.number);
+                let first = self.inner.once.borrow_mut().is_first_envelope(from, life, number);
+                first.then_some(Input::Peer(node, envelope))
+            }
             (_, Ok(Wire::Request { id, request })) => {
+                if !self.inner.once.borrow_mut().is_first_request(from, id) {
+                    return None;
+                }
                 let shell = self.clone();
                 self.env().spawn("request", async move {
                     let response = router::route(&shell, id, request).await;
@@ -211,7 +230,9 @@ impl<E: Env, M: Mutants> Shell<E, M> {
         }
         for (to, messages) in out.messages {
             let sender = self.core().liveness().signature(to);
-            let datagram = Wire::Peer(Envelope { sender, messages }).encode();
+            let number = self.inner.envelopes.get();
+            self.inner.envelopes.set(number + 1);
+            let datagram = Wire::Peer(Envelope { sender, number, messages }).encode();
             self.env().send(Address::Node(to), datagram);
         }
         for (id, reply) in out.replies {

@@ -2,7 +2,7 @@
 
 use super::Failure;
 use super::describe::{backup_description, backup_details, describe_table};
-use super::reach::{deadline_ns, decide, look_up};
+use super::reach::{deadline_ns, decide, look_up, look_up_until};
 use super::tables::new_table_id;
 use crate::api::{
     BackupArn, BackupStatus, BackupType, BackupTypeFilter, CreateBackupError, CreateBackupInput,
@@ -25,24 +25,34 @@ pub(super) async fn create<E: Env, M: Mutants>(
 ) -> Result<CreateBackupOutput, CreateBackupError> {
     input.validate()?;
     let table = table_name_of(&input.table_name)?.to_owned();
-    let env = shell.env();
-    let command = Command::StartBackup {
-        table: table.clone(),
-        name: input.backup_name,
-        // A suffix of zeros is a SYSTEM backup's.
-        suffix: 1 + env.draw("backup.suffix", u64::from(u32::MAX)) as u32,
-        requested_ms: env.wall_ms(),
-    };
+    let (suffix, requested_ms) = (new_suffix(shell), shell.env().wall_ms());
+    let arn = shell.core().config().cluster.table_arn(&table).backup(requested_ms, suffix);
+    let name = input.backup_name;
+    let command = Command::StartBackup { table: table.clone(), name, suffix, requested_ms };
+    match decide(shell, command, deadline_ns(shell)).await {
+        // Where it is unknown whether the backup was started, its ARN tells: nobody else has it.
+        Ok(Ok(_)) | Err(Failure::Unreachable(_)) => {}
+        Ok(Err(Refusal::TableNotFound)) => return Err(CreateBackupError::TableNotFound(table)),
+        Ok(Err(Refusal::TableInUse)) => return Err(CreateBackupError::TableInUse(table)),
+        other => return Err(CreateBackupError::InternalServerError(format!("{other:?}"))),
+    }
     let give_up_ns = shell.core().config().cut.give_up_ns + CUT_ANSWER_NS;
-    match decide(shell, command, env.now_ns() + give_up_ns).await {
-        Ok(Ok(Applied::Backup(backup))) => {
+    let deadline_ns = shell.env().now_ns() + give_up_ns;
+    // CreateBackup answers only once the cut is sealed.
+    match look_up_until(shell, &Call::Sealed(arn), deadline_ns).await {
+        Ok(Reply::Backup(Some(backup))) => {
             Ok(CreateBackupOutput { backup_details: backup_details(&backup) })
         }
-        Ok(Err(Refusal::TableNotFound)) => Err(CreateBackupError::TableNotFound(table)),
-        Ok(Err(Refusal::TableInUse)) => Err(CreateBackupError::TableInUse(table)),
-        Err(Failure::Unreachable(why)) => Err(CreateBackupError::InternalServerError(why)),
+        Ok(Reply::Backup(None)) => Err(CreateBackupError::InternalServerError(
+            "the backup was not started, or no attempt at its cut succeeded in time".to_owned(),
+        )),
         other => Err(CreateBackupError::InternalServerError(format!("{other:?}"))),
     }
+}
+
+/// What makes a backup's ARN unique within a millisecond; zeros are a SYSTEM backup's.
+fn new_suffix<E: Env, M: Mutants>(shell: &Shell<E, M>) -> u32 {
+    1 + shell.env().draw("backup.suffix", u64::from(u32::MAX)) as u32
 }
 
 pub(super) async fn describe<E: Env, M: Mutants>(

@@ -96,8 +96,16 @@ pub(super) async fn look_up<E: Env, M: Mutants>(
     shell: &Shell<E, M>,
     call: &Call,
 ) -> Result<Reply, Failure> {
+    look_up_until(shell, call, deadline_ns(shell)).await
+}
+
+/// Looks something up in the catalog; the answer may take until `deadline_ns`.
+pub(super) async fn look_up_until<E: Env, M: Mutants>(
+    shell: &Shell<E, M>,
+    call: &Call,
+    deadline_ns: u64,
+) -> Result<Reply, Failure> {
     let members = shell.core().config().cluster.members(PartitionId::METADATA);
-    let deadline_ns = deadline_ns(shell);
     ask_leader(shell, PartitionId::METADATA, &members, call, Repeat::Safe, deadline_ns).await
 }
 

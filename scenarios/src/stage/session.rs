@@ -181,6 +181,10 @@ impl Session {
                 let performing = Rc::clone(&session);
                 session.host().spawn("operation", async move {
                     performing.perform(arrival).await;
+                    if let Some(key) = arrival.then {
+                        let second = Arrival { action: Action::Put, key, then: None, ..arrival };
+                        performing.perform(second).await;
+                    }
                     performing.under_way.set(performing.under_way.get() - 1);
                 });
             }

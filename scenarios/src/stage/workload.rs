@@ -40,6 +40,9 @@ pub struct Arrival {
     pub key: u32,
     /// The client that does it.
     pub client: u32,
+    /// The key that the same client puts to as soon as it has been answered, if it does: what
+    /// comes later because of what came before must not be in a backup without it.
+    pub then: Option<u32>,
 }
 
 /// The keys of a table and the items under them.
@@ -163,9 +166,11 @@ const BURST_NS: u64 = 40_000_000;
 impl Load {
     /// The schedule, in order of time. A quarter of the writes fills the table first; half of the
     /// rest comes evenly, half in bursts about the instants `bursts_ns`, where backups are asked
-    /// for. One read comes to six writes.
+    /// for; there, every arrival is a pair of writes, the second because of the first. One read
+    /// comes to six writes.
     #[must_use]
     pub fn schedule(&self, dice: &Dice, bursts_ns: &[u64]) -> Vec<Arrival> {
+        assert!(!bursts_ns.is_empty(), "a run asks for at least one backup");
         let zipf = Zipf::new(self.keys);
         let uniform = dice.chance(1, 2);
         let filling = self.writes / 4;
@@ -176,20 +181,26 @@ impl Load {
                 action: Action::Put,
                 key: n * self.keys / filling.max(1),
                 client: n % self.clients,
+                then: None,
             })
             .collect();
         let rest = self.writes - filling;
-        for n in 0..rest + rest / 6 {
-            let action = if n < rest { draw_write(dice) } else { Action::Read };
-            let key = if uniform { dice.range(0..u64::from(self.keys)) as u32 } else { zipf.draw(dice) };
-            let at_ns = if n % 2 == 0 || bursts_ns.is_empty() {
-                dice.range(lead_ns..self.lasts_ns)
-            } else {
-                let middle_ns = *dice.pick(bursts_ns);
-                (middle_ns + dice.range(0..2 * BURST_NS)).saturating_sub(BURST_NS)
-            };
-            let client = dice.range(0..u64::from(self.clients)) as u32;
-            arrivals.push(Arrival { at_ns, action, key, client });
+        let draw_key = || match uniform {
+            true => dice.range(0..u64::from(self.keys)) as u32,
+            false => zipf.draw(dice),
+        };
+        let draw_client = || dice.range(0..u64::from(self.clients)) as u32;
+        let (even, pairs) = (rest - rest / 2, rest / 4);
+        for n in 0..even + rest / 6 {
+            let action = if n < even { draw_write(dice) } else { Action::Read };
+            let (at_ns, key) = (dice.range(lead_ns..self.lasts_ns), draw_key());
+            arrivals.push(Arrival { at_ns, action, key, client: draw_client(), then: None });
+        }
+        for n in 0..pairs as usize {
+            let middle_ns = bursts_ns[n % bursts_ns.len()];
+            let at_ns = (middle_ns + dice.range(0..2 * BURST_NS)).saturating_sub(BURST_NS);
+            let (action, key, then) = (draw_write(dice), draw_key(), Some(draw_key()));
+            arrivals.push(Arrival { at_ns, action, key, client: draw_client(), then });
         }
         arrivals.sort_by_key(|it| (it.at_ns, it.client, it.key));
         arrivals

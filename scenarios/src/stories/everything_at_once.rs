@@ -15,7 +15,6 @@ fn set(it: &Setting<'_>) {
     let mut net = it.world.net();
     net.loss_per_million = it.dice.range(0..5_000);
     net.duplicate_per_million = it.dice.range(0..10_000);
-    net.slow_per_mille = it.dice.range(0..30);
     it.world.set_net(net);
     let mut objects = it.world.objects();
     objects.slow_down_per_mille = it.dice.range(0..100);

@@ -16,7 +16,7 @@ use std::task::Poll;
 use stillpoint_reference::mutants::Mutants;
 use stillpoint_reference::node::Wire;
 use stillpoint_reference::points;
-use stillpoint_sim::{HostId, RunError, Tape, World};
+use stillpoint_sim::{DiskSettings, HostId, NetSettings, RunError, Tape, World};
 
 /// No run may last longer; what is not done by then proves nothing.
 const RUN_NS_MAX: u64 = 300_000_000_000;
@@ -32,6 +32,7 @@ pub(super) fn tell<M: Mutants>(story: &Story, request: &SeedRequest, mutants: &M
     let transcript = Transcript::default();
     let cluster = Cluster::boot(&world, shape, mutants);
     let (faults, repairs) = Faults::new(cluster.hosts.clone(), transcript.clone());
+    set_the_weather(&world, &cluster.hosts);
     let dice = world.dice("story/faults");
     let (nodes, holds) = (&cluster.hosts[..], Holds::watch(&world));
     (story.set)(&Setting { world: &world, nodes, shape, faults: &faults, dice: &dice });
@@ -45,6 +46,17 @@ pub(super) fn tell<M: Mutants>(story: &Story, request: &SeedRequest, mutants: &M
         Err(why) => Played { unfinished: Some(why.to_string()), ..Played::default() },
     };
     report(story, request, &world, &cluster, &session, &played, &holds)
+}
+
+/// No two runs have the same machines: how often a message is slow, and how slow the disks are.
+fn set_the_weather(world: &World, nodes: &[HostId]) {
+    let dice = world.dice("story/weather");
+    let slow_per_mille = *dice.pick(&[0, 2, 20, 50]);
+    world.set_net(NetSettings { slow_per_mille, ..world.net() });
+    let sync_ns = dice.pick(&[100_000..400_000, 100_000..400_000, 1_000_000..8_000_000]).clone();
+    for &node in nodes {
+        world.set_disk(node, DiskSettings { sync_ns: sync_ns.clone(), ..DiskSettings::default() });
+    }
 }
 
 /// What was achieved in a run.
