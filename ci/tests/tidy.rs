@@ -14,10 +14,7 @@ const BANNED: [((&str, &str), &str); 5] = [
     (("todo", "!("), "write it, or leave it out"),
     (("unimplemented", "!("), "write it, or leave it out"),
     (("dbg", "!("), "return the value to whoever prints it"),
-    (
-        ("FIX", "ME"),
-        "fix it, or say as a sentence what is not done and why",
-    ),
+    (("FIX", "ME"), "fix it, or say as a sentence what is not done and why"),
     (("XX", "X"), "say as a sentence what is meant"),
 ];
 
@@ -47,17 +44,12 @@ fn long_lines(text: &str) -> Vec<String> {
 
 /// The paths that a map names: list items that begin with a path between backticks.
 fn mapped_paths(text: &str) -> Vec<&str> {
-    text.lines()
-        .filter_map(|line| line.strip_prefix("- `")?.split('`').next())
-        .collect()
+    text.lines().filter_map(|line| line.strip_prefix("- `")?.split('`').next()).collect()
 }
 
 /// A decision record begins with a title, so that a list of files can be read.
 fn without_title(text: &str) -> Option<String> {
-    let titled = text
-        .lines()
-        .next()
-        .is_some_and(|line| line.starts_with("# ") && line.len() > 2);
+    let titled = text.lines().next().is_some_and(|line| line.starts_with("# ") && line.len() > 2);
     (!titled).then(|| "1: begins without a title (`# ...`)".to_string())
 }
 
@@ -68,14 +60,8 @@ fn files(directory: &Path, extension: &str) -> Vec<PathBuf> {
         return found;
     };
     for entry in entries {
-        let path = entry
-            .expect("a directory of the repository can be listed")
-            .path();
-        let name = path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+        let path = entry.expect("a directory of the repository can be listed").path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if path.is_dir() && name != "target" && !name.starts_with('.') {
             found.extend(files(&path, extension));
         } else if path.extension().is_some_and(|it| it == extension) {
@@ -97,11 +83,7 @@ fn the_repository_is_tidy() {
     assert!(sources.len() > 5, "the sources were not found");
     let mut wrong = Vec::new();
     let mut note = |path: &Path, found: Vec<String>| {
-        let name = path
-            .strip_prefix(root)
-            .unwrap_or(path)
-            .display()
-            .to_string();
+        let name = path.strip_prefix(root).unwrap_or(path).display().to_string();
         wrong.extend(found.into_iter().map(|what| format!("{name}:{what}")));
     };
     for path in &sources {
@@ -121,10 +103,7 @@ fn every_path_the_map_names_exists() {
     let readme = Path::new(ROOT).join("README.md");
     if readme.exists() {
         for path in mapped_paths(&read(&readme)) {
-            assert!(
-                Path::new(ROOT).join(path).exists(),
-                "README.md names {path}, which is gone"
-            );
+            assert!(Path::new(ROOT).join(path).exists(), "README.md names {path}, which is gone");
         }
     }
 }
@@ -161,10 +140,7 @@ fn the_map_is_its_list_of_paths() {
 
 #[test]
 fn a_decision_has_a_title() {
-    assert_eq!(
-        without_title("# One cut for all partitions\n\nText.\n"),
-        None
-    );
+    assert_eq!(without_title("# One cut for all partitions\n\nText.\n"), None);
     assert!(without_title("Text without a title.\n").is_some());
     assert!(without_title("# \n").is_some() && without_title("").is_some());
 }

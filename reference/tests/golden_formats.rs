@@ -19,11 +19,7 @@ const TABLE: u128 = 0x0011_2233_4455_6677_8899_aabb_ccdd_eeff;
 const BACKUP: &str = "01489602797149-73d8d5bc";
 
 fn entry(term: u64, index: u64, payload: &'static str) -> LogEntry {
-    LogEntry {
-        term,
-        index,
-        payload: Bytes::from_static(payload.as_bytes()),
-    }
+    LogEntry { term, index, payload: Bytes::from_static(payload.as_bytes()) }
 }
 
 fn wal_segment() -> Bytes {
@@ -35,9 +31,7 @@ fn wal_segment() -> Bytes {
 
 fn archive_segment() -> (Bytes, Vec<(u64, ChunkRef)>) {
     let mut builder = SegmentBuilder::new(TABLE, keys::segment(TABLE, NODE, 1, 7));
-    builder
-        .push(1, 0, vec![entry(1, 1, "put a"), entry(1, 2, "put b")])
-        .unwrap();
+    builder.push(1, 0, vec![entry(1, 1, "put a"), entry(1, 2, "put b")]).unwrap();
     builder.push(1, 1, vec![entry(3, 3, "delete a")]).unwrap();
     builder.push(9, 0, vec![entry(2, 1, "put z")]).unwrap();
     builder.finish()
@@ -46,40 +40,15 @@ fn archive_segment() -> (Bytes, Vec<(u64, ChunkRef)>) {
 fn part() -> BackupPart {
     let refs = archive_segment().1;
     let of = |partition| {
-        refs.iter()
-            .filter(|(p, _)| *p == partition)
-            .map(|(_, chunk)| chunk.clone())
-            .collect()
+        refs.iter().filter(|(p, _)| *p == partition).map(|(_, chunk)| chunk.clone()).collect()
     };
-    let lower = PartitionSpan {
-        partition: 1,
-        hash_start: 0,
-        hash_end: (1 << 63) - 1,
-    };
-    let upper = PartitionSpan {
-        partition: 9,
-        hash_start: 1 << 63,
-        hash_end: u64::MAX,
-    };
+    let lower = PartitionSpan { partition: 1, hash_start: 0, hash_end: (1 << 63) - 1 };
+    let upper = PartitionSpan { partition: 9, hash_start: 1 << 63, hash_end: u64::MAX };
     let partitions = vec![
-        PartitionCut {
-            span: lower,
-            cut_index: 3,
-            cut_term: 3,
-            chunks: of(1),
-        },
-        PartitionCut {
-            span: upper,
-            cut_index: 1,
-            cut_term: 2,
-            chunks: of(9),
-        },
+        PartitionCut { span: lower, cut_index: 3, cut_term: 3, chunks: of(1) },
+        PartitionCut { span: upper, cut_index: 1, cut_term: 2, chunks: of(9) },
     ];
-    BackupPart {
-        backup_id: BACKUP.to_owned(),
-        table_id: TABLE,
-        partitions,
-    }
+    BackupPart { backup_id: BACKUP.to_owned(), table_id: TABLE, partitions }
 }
 
 fn part_object() -> (Bytes, PartRef) {
@@ -120,9 +89,7 @@ fn path_of(name: &str) -> PathBuf {
 /// The bytes of a fixture.
 fn fixture(name: &str) -> Bytes {
     let text = fs::read_to_string(path_of(name)).expect("the fixture is checked in");
-    text.split_whitespace()
-        .map(|byte| u8::from_str_radix(byte, 16).unwrap())
-        .collect()
+    text.split_whitespace().map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect()
 }
 
 fn hex_dump(bytes: &[u8]) -> String {
@@ -150,10 +117,7 @@ fn the_wal_segment_of_an_earlier_build_is_recovered() {
         kind,
         payload: Bytes::from_static(payload.as_bytes()),
     };
-    assert_eq!(
-        recovered.records,
-        [record(1, 4, "first"), record(2, 5, "second")]
-    );
+    assert_eq!(recovered.records, [record(1, 4, "first"), record(2, 5, "second")]);
     assert_eq!(recovered.tail.unwrap().torn_bytes, 0);
 }
 
@@ -169,11 +133,8 @@ fn the_archive_of_an_earlier_build_is_read() {
     assert_eq!(chunk.entries, [entry(1, 1, "put a"), entry(1, 2, "put b")]);
     let key = keys::segment(TABLE, NODE, 1, 7);
     let segment = Segment::decode(TABLE, &key, &fixture("archive-segment")).unwrap();
-    let listed: Vec<_> = segment
-        .chunks
-        .into_iter()
-        .map(|(chunk_ref, chunk)| (chunk.partition, chunk_ref))
-        .collect();
+    let listed: Vec<_> =
+        segment.chunks.into_iter().map(|(chunk_ref, chunk)| (chunk.partition, chunk_ref)).collect();
     assert_eq!(listed, archive_segment().1);
 }
 

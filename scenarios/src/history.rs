@@ -45,10 +45,7 @@ impl KeyNames {
     /// The printable key; a number that was never given out prints as `key #n`.
     #[must_use]
     pub fn name(&self, key: KeyId) -> String {
-        self.names
-            .get(key.0 as usize)
-            .cloned()
-            .unwrap_or_else(|| format!("key #{}", key.0))
+        self.names.get(key.0 as usize).cloned().unwrap_or_else(|| format!("key #{}", key.0))
     }
 
     /// How many keys have been named.
@@ -66,10 +63,7 @@ impl KeyNames {
 
 impl From<Vec<String>> for KeyNames {
     fn from(names: Vec<String>) -> Self {
-        let ids = (0..)
-            .zip(&names)
-            .map(|(number, name)| (name.clone(), KeyId(number)))
-            .collect();
+        let ids = (0..).zip(&names).map(|(number, name)| (name.clone(), KeyId(number))).collect();
         Self { names, ids }
     }
 }
@@ -179,11 +173,7 @@ impl Operation {
     /// When the client learnt that the operation had been done; `None` if it never did.
     #[must_use]
     pub fn acknowledged_ns(&self) -> Option<u64> {
-        if self.outcome == Outcome::Acknowledged {
-            self.return_ns
-        } else {
-            None
-        }
+        if self.outcome == Outcome::Acknowledged { self.return_ns } else { None }
     }
 }
 
@@ -209,15 +199,9 @@ impl History {
         conditional: Option<Replaced>,
         now_ns: u64,
     ) -> OpId {
-        let call = Operation {
-            write: Some(write),
-            conditional,
-            ..called(write.client, key, now_ns)
-        };
-        self.push(Operation {
-            kind: OperationKind::Put,
-            ..call
-        })
+        let call =
+            Operation { write: Some(write), conditional, ..called(write.client, key, now_ns) };
+        self.push(Operation { kind: OperationKind::Put, ..call })
     }
 
     /// Records that a client calls a delete, conditional on `conditional` if that is given.
@@ -228,15 +212,9 @@ impl History {
         conditional: Option<Replaced>,
         now_ns: u64,
     ) -> OpId {
-        let call = Operation {
-            write: Some(write),
-            conditional,
-            ..called(write.client, key, now_ns)
-        };
-        self.push(Operation {
-            kind: OperationKind::Delete,
-            ..call
-        })
+        let call =
+            Operation { write: Some(write), conditional, ..called(write.client, key, now_ns) };
+        self.push(Operation { kind: OperationKind::Delete, ..call })
     }
 
     /// Records that a client calls a strongly consistent read.
@@ -246,10 +224,7 @@ impl History {
 
     /// Records that a client calls an eventually consistent read.
     pub fn invoke_eventual_read(&mut self, client: u32, key: KeyId, now_ns: u64) -> OpId {
-        self.push(Operation {
-            kind: OperationKind::EventualRead,
-            ..called(client, key, now_ns)
-        })
+        self.push(Operation { kind: OperationKind::EventualRead, ..called(client, key, now_ns) })
     }
 
     /// The write was answered with success at `now_ns`.
@@ -283,23 +258,15 @@ impl History {
 
     fn answer(&mut self, op: OpId, outcome: Outcome, now_ns: u64) -> &mut Operation {
         let operation = self.operation_mut(op);
-        assert!(
-            operation.return_ns.is_none(),
-            "an operation is answered once: {operation:?}"
-        );
-        assert!(
-            operation.invoke_ns <= now_ns,
-            "an answer follows its call: {operation:?}"
-        );
+        assert!(operation.return_ns.is_none(), "an operation is answered once: {operation:?}");
+        assert!(operation.invoke_ns <= now_ns, "an answer follows its call: {operation:?}");
         operation.outcome = outcome;
         operation.return_ns = Some(now_ns);
         operation
     }
 
     fn operation_mut(&mut self, op: OpId) -> &mut Operation {
-        self.operations
-            .get_mut(op.0 as usize)
-            .expect("an `OpId` comes from this history's invoke")
+        self.operations.get_mut(op.0 as usize).expect("an `OpId` comes from this history's invoke")
     }
 }
 
@@ -396,10 +363,7 @@ mod tests {
     fn a_name_keeps_its_number() {
         let mut keys = KeyNames::default();
         let (first, second) = (keys.intern("a"), keys.intern("b"));
-        assert_eq!(
-            (keys.intern("a"), first == second, keys.len()),
-            (first, false, 2)
-        );
+        assert_eq!((keys.intern("a"), first == second, keys.len()), (first, false, 2));
         assert_eq!(keys.name(KeyId(7)), "key #7");
     }
 

@@ -90,21 +90,13 @@ pub struct SeedRequest {
 impl SeedRequest {
     /// A small run of the service as it is, without an event log.
     pub fn new(story: &'static str, seed: u64) -> SeedRequest {
-        SeedRequest {
-            story,
-            seed,
-            size: Size::Small,
-            mutant: None,
-            event_log: false,
-        }
+        SeedRequest { story, seed, size: Size::Small, mutant: None, event_log: false }
     }
 
     /// The one command that shows this run again.
     pub fn replay_command(&self) -> String {
-        let mut line = format!(
-            "cargo run --release -- replay --scenario {} --seed {}",
-            self.story, self.seed
-        );
+        let mut line =
+            format!("cargo run --release -- replay --scenario {} --seed {}", self.story, self.seed);
         if self.size != Size::Small {
             let _ = write!(line, " --size {}", self.size.name());
         }
@@ -185,11 +177,7 @@ mod tests {
             plain.replay_command(),
             "cargo run --release -- replay --scenario calm --seed 7"
         );
-        let mutated = SeedRequest {
-            size: Size::Standard,
-            mutant: Some("early"),
-            ..plain
-        };
+        let mutated = SeedRequest { size: Size::Standard, mutant: Some("early"), ..plain };
         assert_eq!(
             mutated.replay_command(),
             "cargo run --release -- replay --scenario calm --seed 7 --size standard --mutant early"

@@ -31,11 +31,7 @@ fn stillpoint_at(
 ) -> Seen {
     let child = |words: &[String]| {
         let seen = stillpoint(runner, &words.join(" "));
-        if seen.status == 0 {
-            Ok(seen.out)
-        } else {
-            Err(seen.err)
-        }
+        if seen.status == 0 { Ok(seen.out) } else { Err(seen.err) }
     };
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let mut host = Host {
@@ -48,16 +44,10 @@ fn stillpoint_at(
         cores: 2,
         progress: false,
     };
-    let words = std::iter::once("stillpoint")
-        .chain(line.split_whitespace())
-        .map(OsString::from);
+    let words = std::iter::once("stillpoint").chain(line.split_whitespace()).map(OsString::from);
     let status = execute(runner, words, &mut host);
     let text = |bytes| String::from_utf8(bytes).expect("the command prints UTF-8");
-    Seen {
-        status,
-        out: text(out),
-        err: text(err),
-    }
+    Seen { status, out: text(out), err: text(err) }
 }
 
 fn all_fates() -> Rehearsal {
@@ -85,11 +75,7 @@ fn snapshot(name: &str, text: &str) {
 fn a_campaign_prints_a_table_and_every_alarm_with_its_command() {
     let seen = stillpoint(&all_fates(), "run --seeds 6");
     assert_eq!((seen.status, seen.err.as_str()), (1, ""));
-    assert!(
-        seen.out.lines().all(|line| line.chars().count() <= 120),
-        "{}",
-        seen.out
-    );
+    assert!(seen.out.lines().all(|line| line.chars().count() <= 120), "{}", seen.out);
     snapshot("command_run_table", &seen.out);
 }
 
@@ -123,51 +109,21 @@ fn only_a_campaign_in_which_every_story_proved_something_exits_with_0() {
     assert_eq!(status(Fate::Holds, "--seeds 20"), 0, "run is the default");
     assert_eq!(status(Fate::Breaks, "run --seeds 2"), 1);
     assert_eq!(status(Fate::Breaks, "run --seeds 2 --scenario calm"), 0);
-    assert_eq!(
-        status(Fate::Wavers, "run --seeds 3"),
-        1,
-        "undecided is not green"
-    );
-    assert_eq!(
-        status(Fate::Hollow, "run --seeds 2"),
-        1,
-        "empty restores prove nothing"
-    );
-    assert_eq!(
-        status(Fate::VacuousOnceIn(10), "run --seeds 20"),
-        0,
-        "2 of 40 are 5 %"
-    );
-    assert_eq!(
-        status(Fate::VacuousOnceIn(9), "run --seeds 36"),
-        1,
-        "4 of 72 are more"
-    );
-    assert_eq!(
-        status(Fate::NodePanics, "run --seeds 2"),
-        0,
-        "the oracles judge a crash"
-    );
+    assert_eq!(status(Fate::Wavers, "run --seeds 3"), 1, "undecided is not green");
+    assert_eq!(status(Fate::Hollow, "run --seeds 2"), 1, "empty restores prove nothing");
+    assert_eq!(status(Fate::VacuousOnceIn(10), "run --seeds 20"), 0, "2 of 40 are 5 %");
+    assert_eq!(status(Fate::VacuousOnceIn(9), "run --seeds 36"), 1, "4 of 72 are more");
+    assert_eq!(status(Fate::NodePanics, "run --seeds 2"), 0, "the oracles judge a crash");
 }
 
 #[test]
 fn a_canary_that_is_not_caught_stops_everything() {
-    for (fate, said) in [
-        (Fate::Holds, "does not ring"),
-        (Fate::Panics, "the dice fell off"),
-    ] {
-        let runner = Rehearsal {
-            canary: fate,
-            ..Rehearsal::of(&[("calm", Fate::Holds)])
-        };
+    for (fate, said) in [(Fate::Holds, "does not ring"), (Fate::Panics, "the dice fell off")] {
+        let runner = Rehearsal { canary: fate, ..Rehearsal::of(&[("calm", Fate::Holds)]) };
         let seen = stillpoint(&runner, "run --seeds 2");
         assert_eq!((seen.status, seen.out.as_str()), (2, ""));
         assert!(seen.err.contains(said), "{}", seen.err);
-        assert_eq!(
-            runner.runs.load(Ordering::Relaxed),
-            1,
-            "nothing ran after the canary"
-        );
+        assert_eq!(runner.runs.load(Ordering::Relaxed), 1, "nothing ran after the canary");
     }
 }
 
@@ -178,15 +134,8 @@ fn a_panic_of_the_simulation_ends_the_campaign_with_its_seed() {
     assert_eq!(seen.status, 2);
     let command = "cargo run --release -- replay --scenario loud --seed 2";
     assert!(seen.err.contains("the dice fell off the table") && seen.err.contains(command));
-    assert!(
-        seen.out.contains("stopped by a panic of the simulation"),
-        "{}",
-        seen.out
-    );
-    assert_eq!(
-        stillpoint(&runner, "replay --scenario loud --seed 2").status,
-        2
-    );
+    assert!(seen.out.contains("stopped by a panic of the simulation"), "{}", seen.out);
+    assert_eq!(stillpoint(&runner, "replay --scenario loud --seed 2").status, 2);
     assert_eq!(stillpoint(&runner, "bench --seeds 5").status, 2);
     assert_eq!(stillpoint(&runner, "audit --seeds 5").status, 2);
 }
@@ -196,12 +145,7 @@ fn a_campaign_ends_with_its_budget() {
     let runner = Rehearsal::of(&[("calm", Fate::Holds)]);
     // Each seed takes a simulated second of the machine's time.
     let clock = || runner.runs.load(Ordering::Relaxed) * 1_000_000_000;
-    let seen = stillpoint_at(
-        &runner,
-        "run --budget 10 --jobs 1",
-        &clock,
-        &AtomicBool::new(false),
-    );
+    let seen = stillpoint_at(&runner, "run --budget 10 --jobs 1", &clock, &AtomicBool::new(false));
     assert_eq!(seen.status, 0, "{}{}", seen.out, seen.err);
     assert!(seen.out.contains("7 seeds in 8.0s"), "{}", seen.out);
 }
@@ -219,11 +163,7 @@ fn an_interrupt_prints_what_there_is() {
         0
     };
     let seen = stillpoint_at(&runner, "run --seeds 1000 --jobs 1", &clock, &interrupted);
-    assert!(
-        seen.out.contains("calm") && seen.out.contains("interrupted: "),
-        "{}",
-        seen.out
-    );
+    assert!(seen.out.contains("calm") && seen.out.contains("interrupted: "), "{}", seen.out);
     assert!(runner.runs.load(Ordering::Relaxed) < 1000);
     let before = AtomicBool::new(true);
     let seen = stillpoint_at(&runner, "run --seeds 5", &|| 0, &before);
@@ -234,30 +174,17 @@ fn an_interrupt_prints_what_there_is() {
 #[test]
 fn replay_prints_one_seed_and_its_hash_is_always_the_same() {
     let runner = all_fates();
-    let seen = stillpoint(
-        &runner,
-        "replay --scenario cut --seed 0x2a --size standard --log",
-    );
+    let seen = stillpoint(&runner, "replay --scenario cut --seed 0x2a --size standard --log");
     assert_eq!(seen.status, 1);
     snapshot("command_replay", &seen.out);
     let without = stillpoint(&runner, "replay --scenario cut --seed 42 --size standard");
-    assert_eq!(
-        without.out,
-        seen.out
-            .replace("1000 node 1 writes\n2000 node 2 reads\n", "")
-    );
+    assert_eq!(without.out, seen.out.replace("1000 node 1 writes\n2000 node 2 reads\n", ""));
     let green = stillpoint(&runner, "replay --scenario cut --seed 41");
     assert_eq!(green.status, 0);
-    let mutated = stillpoint(
-        &runner,
-        "replay --scenario indexes --seed 2 --mutant late-marker",
-    );
+    let mutated = stillpoint(&runner, "replay --scenario indexes --seed 2 --mutant late-marker");
     assert_eq!(mutated.status, 1);
     let canary = runner.canary().replay_command();
-    let canary = canary
-        .split_once(" -- ")
-        .expect("the command follows two dashes")
-        .1;
+    let canary = canary.split_once(" -- ").expect("the command follows two dashes").1;
     assert_eq!(stillpoint(&runner, canary).status, 1, "{canary}");
 }
 
@@ -267,25 +194,12 @@ fn mutants_are_caught_or_named() {
     let seen = stillpoint(&runner, "mutants --seeds 40");
     assert_eq!(seen.status, 1);
     snapshot("command_mutants", &seen.out);
-    assert_eq!(
-        stillpoint(&runner, "mutants --seeds 40 --mutant late-marker").status,
-        0
-    );
-    assert_eq!(
-        stillpoint(&runner, "mutants --seeds 40 --mutant harmless").status,
-        1
-    );
+    assert_eq!(stillpoint(&runner, "mutants --seeds 40 --mutant late-marker").status, 0);
+    assert_eq!(stillpoint(&runner, "mutants --seeds 40 --mutant harmless").status, 1);
     let alarmed = Rehearsal::of(&[("calm", Fate::Breaks)]);
     let seen = stillpoint(&alarmed, "mutants --seeds 4 --mutant late-marker");
-    assert_eq!(
-        seen.status, 1,
-        "a mutant is not caught by an alarm that always rings"
-    );
-    assert!(
-        seen.out.contains("FALSE ALARM without a mutant in 2 seeds"),
-        "{}",
-        seen.out
-    );
+    assert_eq!(seen.status, 1, "a mutant is not caught by an alarm that always rings");
+    assert!(seen.out.contains("FALSE ALARM without a mutant in 2 seeds"), "{}", seen.out);
 }
 
 #[test]
@@ -293,19 +207,11 @@ fn an_audit_finds_the_first_seed_that_does_not_repeat_itself() {
     let sound = all_fates();
     let seen = stillpoint(&sound, "audit --seeds 12");
     assert_eq!(seen.status, 0, "{}{}", seen.out, seen.err);
-    assert!(
-        seen.out.contains("12 seeds gave the same hash three times"),
-        "{}",
-        seen.out
-    );
+    assert!(seen.out.contains("12 seeds gave the same hash three times"), "{}", seen.out);
     let drifting = Rehearsal::of(&[("calm", Fate::Holds), ("drifts", Fate::Drifts)]);
     let seen = stillpoint(&drifting, "audit --seeds 12");
     assert_eq!(seen.status, 1);
-    assert!(
-        seen.out.contains("'drifts' seed 1 does not repeat itself"),
-        "{}",
-        seen.out
-    );
+    assert!(seen.out.contains("'drifts' seed 1 does not repeat itself"), "{}", seen.out);
 }
 
 #[test]
@@ -313,22 +219,14 @@ fn list_names_each_story_first_on_its_line() {
     let seen = stillpoint(&all_fates(), "list");
     assert_eq!(seen.status, 0);
     assert_eq!(seen.out.lines().count(), 5);
-    assert!(
-        seen.out
-            .lines()
-            .any(|line| line.starts_with("cut ") && line.ends_with("ments."))
-    );
+    assert!(seen.out.lines().any(|line| line.starts_with("cut ") && line.ends_with("ments.")));
 }
 
 #[test]
 fn bench_measures_both_sizes() {
     let seen = stillpoint(&all_fates(), "bench --seeds 5");
     assert_eq!(seen.status, 0);
-    assert!(
-        seen.out.contains("small") && seen.out.contains("standard"),
-        "{}",
-        seen.out
-    );
+    assert!(seen.out.contains("small") && seen.out.contains("standard"), "{}", seen.out);
 }
 
 #[test]
@@ -356,11 +254,7 @@ fn bad_input_is_one_line_that_says_what_is_possible() {
         let seen = stillpoint(&runner, line);
         assert_eq!((seen.status, seen.out.as_str()), (2, ""), "{line}");
         assert_eq!(seen.err.lines().count(), 1, "{line}: {}", seen.err);
-        assert_eq!(
-            runner.runs.load(Ordering::Relaxed),
-            0,
-            "{line} was noticed too late"
-        );
+        assert_eq!(runner.runs.load(Ordering::Relaxed), 0, "{line} was noticed too late");
         lines.push_str(&format!("$ stillpoint {line}\n{}\n", seen.err));
     }
     snapshot("command_bad_input", &lines);
@@ -373,10 +267,7 @@ fn help_is_an_answer() {
         assert_eq!((seen.status, seen.err.as_str()), (0, ""), "{line}");
         assert!(seen.out.contains("stillpoint"), "{line}");
     }
-    assert!(
-        !stillpoint(&all_fates(), "--help").out.contains("hashes"),
-        "an inner command"
-    );
+    assert!(!stillpoint(&all_fates(), "--help").out.contains("hashes"), "an inner command");
 }
 
 #[test]
@@ -386,8 +277,5 @@ fn a_report_can_go_to_a_file_while_the_table_is_shown() {
     let seen = stillpoint(&all_fates(), &line);
     assert!(seen.out.contains("verdict"), "{}", seen.out);
     let written = std::fs::read_to_string(&path).expect("the report was written");
-    assert!(
-        written.lines().count() > 5 && written.starts_with('{'),
-        "{written}"
-    );
+    assert!(written.lines().count() > 5 && written.starts_with('{'), "{written}");
 }

@@ -30,10 +30,7 @@ fn shown_in(text: &str) -> Vec<Shown> {
         let bare = (line == "$ cargo run --release" || line == "$ stillpoint").then_some("");
         if let Some(rest) = prompt.or(bare).filter(|_| in_console) {
             let (args, comment) = rest.split_once('#').unwrap_or((rest, ""));
-            let status = comment
-                .trim()
-                .strip_prefix("exit ")
-                .map_or(Ok(0), str::parse);
+            let status = comment.trim().strip_prefix("exit ").map_or(Ok(0), str::parse);
             shown.push(Shown {
                 line_number: place + 1,
                 args: args.split_whitespace().map(str::to_string).collect(),
@@ -59,12 +56,7 @@ fn documents() -> Vec<PathBuf> {
 fn every_command_that_is_shown_works() {
     for path in documents() {
         let text = std::fs::read_to_string(&path).expect("a document is text");
-        for Shown {
-            line_number,
-            mut args,
-            status,
-        } in shown_in(&text)
-        {
+        for Shown { line_number, mut args, status } in shown_in(&text) {
             // A whole campaign would take a minute; that it works is asked elsewhere.
             if args.is_empty() || args == ["run"] {
                 args = ["run", "--budget", "3"].map(str::to_string).to_vec();
@@ -97,9 +89,6 @@ fn commands_are_found_in_console_blocks_only() {
         args: args.iter().map(|it| it.to_string()).collect(),
         status,
     };
-    let expected = [
-        command(3, &["list"], 0),
-        command(5, &["run", "--seeds", "0"], 2),
-    ];
+    let expected = [command(3, &["list"], 0), command(5, &["run", "--seeds", "0"], 2)];
     assert_eq!(shown_in(text), expected);
 }

@@ -4,17 +4,12 @@ use std::process::{Command, Output, Stdio};
 
 fn stillpoint(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_stillpoint"));
-    command
-        .args(args)
-        .current_dir(env!("CARGO_TARGET_TMPDIR"))
-        .stdin(Stdio::null());
+    command.args(args).current_dir(env!("CARGO_TARGET_TMPDIR")).stdin(Stdio::null());
     command
 }
 
 fn output(args: &[&str]) -> Output {
-    stillpoint(args)
-        .output()
-        .expect("the command can be started")
+    stillpoint(args).output().expect("the command can be started")
 }
 
 #[test]
@@ -27,20 +22,13 @@ fn a_reader_that_leaves_early_is_no_error() {
     drop(child.stdout.take());
     let left = child.wait_with_output().expect("the command ends");
     assert_eq!(left.status.code(), Some(0));
-    assert!(
-        left.stderr.is_empty(),
-        "{}",
-        String::from_utf8_lossy(&left.stderr)
-    );
+    assert!(left.stderr.is_empty(), "{}", String::from_utf8_lossy(&left.stderr));
 }
 
 #[test]
 fn a_full_disk_is_one_line_and_status_2() {
     let full = std::fs::File::create("/dev/full").expect("the tests run on Linux");
-    let seen = stillpoint(&["list"])
-        .stdout(full)
-        .output()
-        .expect("the command can be started");
+    let seen = stillpoint(&["list"]).stdout(full).output().expect("the command can be started");
     assert_eq!(seen.status.code(), Some(2));
     assert_eq!(String::from_utf8_lossy(&seen.stderr).lines().count(), 1);
 }
@@ -48,12 +36,7 @@ fn a_full_disk_is_one_line_and_status_2() {
 #[test]
 fn seeds_repeat_themselves_in_another_process() {
     let seen = output(&["audit", "--seeds", "4"]);
-    assert_eq!(
-        seen.status.code(),
-        Some(0),
-        "{}",
-        String::from_utf8_lossy(&seen.stderr)
-    );
+    assert_eq!(seen.status.code(), Some(0), "{}", String::from_utf8_lossy(&seen.stderr));
     assert!(String::from_utf8_lossy(&seen.stdout).contains("the same hash three times"));
 }
 

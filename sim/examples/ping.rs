@@ -16,17 +16,11 @@ fn main() {
         duplicate_per_million: 100,
         ..NetSettings::default()
     });
-    let (ping, pong) = (
-        world.add_host("ping", "zone-a"),
-        world.add_host("pong", "zone-b"),
-    );
+    let (ping, pong) = (world.add_host("ping", "zone-a"), world.add_host("pong", "zone-b"));
     boot_echo(&world, ping);
     boot_echo(&world, pong);
     keep_going(&world.host(ping), pong);
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this measures the machine, not the world"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "this measures the machine, not the world")]
     let begin = std::time::Instant::now();
     let driver = world.driver();
     let limit_ns = MESSAGES * 1_000_000;
@@ -35,11 +29,7 @@ fn main() {
     let seconds = begin.elapsed().as_secs_f64();
     let rate = MESSAGES as f64 / seconds / 1e6;
     println!("{MESSAGES} messages in {seconds:.2} s: {rate:.2} million per second");
-    println!(
-        "faults {:?}, hash {:016x}",
-        world.fault_counts(),
-        world.hash()
-    );
+    println!("faults {:?}, hash {:016x}", world.fault_counts(), world.hash());
 }
 
 /// Sends back what it receives; after its share of the messages it tells the driver.

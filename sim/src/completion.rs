@@ -56,9 +56,6 @@ impl<T> Future for Completion<T> {
 /// Both sides. If the giving side is dropped unused the answer never comes, as for a
 /// process that died.
 pub(crate) fn completion<T>() -> (Completer<T>, Completion<T>) {
-    let state = Rc::new(RefCell::new(State {
-        value: None,
-        waker: None,
-    }));
+    let state = Rc::new(RefCell::new(State { value: None, waker: None }));
     (Completer(state.clone()), Completion(state))
 }

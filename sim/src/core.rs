@@ -87,9 +87,7 @@ impl Core {
         let (from, to) = (&hosts[from.index()], &hosts[to.index()]);
         let link = ActorHash::of_link(from.name_hash, to.name_hash);
         let name = || format!("{}>{}", from.name, to.name);
-        self.log
-            .borrow_mut()
-            .emit(self.now_ns.get(), link, name, kind, payload);
+        self.log.borrow_mut().emit(self.now_ns.get(), link, name, kind, payload);
     }
 
     /// Counts a fault that took effect.
@@ -124,20 +122,13 @@ impl Core {
         }
         let mut hosts = self.hosts.borrow_mut();
         let schedule = hosts[host.index()].schedule(name, &mut self.dice.borrow_mut());
-        self.executor
-            .borrow_mut()
-            .spawn(host, incarnation, schedule, future);
+        self.executor.borrow_mut().spawn(host, incarnation, schedule, future);
     }
 
     /// Lets one event happen.
     pub(crate) fn happen(&self, insertion: u64, event: Event) {
         match event {
-            Event::Deliver {
-                from,
-                to,
-                incarnation,
-                payload,
-            } => {
+            Event::Deliver { from, to, incarnation, payload } => {
                 self.deliver(from, to, incarnation, payload);
             }
             Event::Timer { host, waker } => {

@@ -91,10 +91,7 @@ impl Streams {
 
     /// A number of `range`, its start for raw 0.
     pub(crate) fn range(&mut self, id: StreamId, range: &Range<u64>) -> u64 {
-        assert!(
-            range.start < range.end,
-            "a draw from the empty range {range:?}"
-        );
+        assert!(range.start < range.end, "a draw from the empty range {range:?}");
         range.start + scale(self.raw(id), range.end - range.start)
     }
 
@@ -110,11 +107,7 @@ impl Streams {
     }
 
     pub(crate) fn record(&mut self, on: bool) {
-        self.decisions = if on {
-            Some(self.decisions.take().unwrap_or_default())
-        } else {
-            None
-        };
+        self.decisions = if on { Some(self.decisions.take().unwrap_or_default()) } else { None };
     }
 
     pub(crate) fn decisions(&self) -> Vec<Override> {
@@ -192,11 +185,8 @@ mod tests {
 
     /// Dice whose first draws are these.
     fn loaded(raws: &[u64]) -> (World, Dice) {
-        let draw = |(n, &value): (usize, &u64)| Override {
-            name: "loaded".into(),
-            n: n as u64,
-            value,
-        };
+        let draw =
+            |(n, &value): (usize, &u64)| Override { name: "loaded".into(), n: n as u64, value };
         let overrides = raws.iter().enumerate().map(draw).collect();
         let world = World::new(Tape { seed: 0, overrides });
         let dice = world.dice("loaded");
@@ -232,10 +222,7 @@ mod tests {
     #[test]
     fn zero_is_the_simplest_outcome() {
         let (_world, dice) = loaded(&[0; 7]);
-        assert_eq!(
-            (dice.raw(), dice.range(5..9), dice.chance(999, 1_000)),
-            (0, 5, false)
-        );
+        assert_eq!((dice.raw(), dice.range(5..9), dice.chance(999, 1_000)), (0, 5, false));
         assert_eq!(dice.pick(&["first", "second"]), &"first");
         let mut items = [1, 2, 3, 4];
         dice.shuffle(&mut items);
@@ -257,9 +244,7 @@ mod tests {
         let orders: std::collections::BTreeSet<[u8; 3]> = (0..100)
             .map(|seed| {
                 let mut items = [1, 2, 3];
-                World::new(Tape::new(seed))
-                    .dice("shuffle")
-                    .shuffle(&mut items);
+                World::new(Tape::new(seed)).dice("shuffle").shuffle(&mut items);
                 items
             })
             .collect();

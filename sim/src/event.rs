@@ -14,12 +14,7 @@ use crate::host::HostId;
 /// Something that happens at an instant.
 pub(crate) enum Event {
     /// A datagram arrives, if `to` has not crashed since it was sent.
-    Deliver {
-        from: HostId,
-        to: HostId,
-        incarnation: u32,
-        payload: Bytes,
-    },
+    Deliver { from: HostId, to: HostId, incarnation: u32, payload: Bytes },
     /// A sleep ends.
     Timer { host: HostId, waker: Waker },
     /// A disk operation completes.
@@ -57,10 +52,7 @@ impl EventQueue {
     pub(crate) fn push(&mut self, time_ns: u64, event: Event) -> EventId {
         let insertion = self.insertions;
         self.insertions += 1;
-        let filled = Slot {
-            insertion,
-            event: Some(event),
-        };
+        let filled = Slot { insertion, event: Some(event) };
         let slot = match self.free.pop() {
             Some(slot) => {
                 self.slots[slot as usize] = filled;

@@ -102,20 +102,9 @@ impl Executor {
         let serial = self.serials;
         self.serials += 1;
         let queued = AtomicBool::new(false);
-        let wake = Arc::new(TaskWake {
-            slot,
-            serial,
-            queued,
-            woken: self.woken.clone(),
-        });
+        let wake = Arc::new(TaskWake { slot, serial, queued, woken: self.woken.clone() });
         let waker = Waker::from(wake.clone());
-        TaskHead {
-            host,
-            incarnation,
-            schedule,
-            wake,
-            waker,
-        }
+        TaskHead { host, incarnation, schedule, wake, waker }
     }
 
     /// Adds a task, woken.
@@ -168,8 +157,7 @@ impl Executor {
                 continue;
             };
             let priority = dice.raw(head.schedule);
-            self.ready
-                .push(Reverse((priority, self.wakes, slot, serial)));
+            self.ready.push(Reverse((priority, self.wakes, slot, serial)));
             self.wakes += 1;
         }
         self.woken_now = woken_now;
@@ -186,9 +174,7 @@ impl Executor {
             if slot == DRIVER_SLOT {
                 return Some(Picked::Driver);
             }
-            let task = self.slots[slot as usize]
-                .take()
-                .expect("alive says it is there");
+            let task = self.slots[slot as usize].take().expect("alive says it is there");
             return Some(Picked::Task(slot, task));
         }
         None

@@ -115,11 +115,7 @@ pub struct Host {
 
 impl Host {
     pub(crate) fn new(core: Rc<Core>, id: HostId, incarnation: u32) -> Self {
-        Self {
-            core,
-            id,
-            incarnation,
-        }
+        Self { core, id, incarnation }
     }
 
     /// The number of the host.
@@ -156,11 +152,7 @@ impl Host {
     /// Waits until this machine's monotonic clock shows `monotonic_ns`.
     pub fn sleep_until(&self, monotonic_ns: u64) -> Sleep {
         let base_ns = self.core.hosts.borrow()[self.id.index()].monotonic_base_ns;
-        Sleep::new(
-            self.core.clone(),
-            self.id,
-            monotonic_ns.saturating_sub(base_ns),
-        )
+        Sleep::new(self.core.clone(), self.id, monotonic_ns.saturating_sub(base_ns))
     }
 
     /// Waits for `ns` nanoseconds from now; 0 lets the other tasks go first.
@@ -172,8 +164,7 @@ impl Host {
     /// Runs `future` as a task of this process. Tasks of one name share their stream of
     /// scheduling priorities.
     pub fn spawn(&self, name: &'static str, future: impl Future<Output = ()> + 'static) {
-        self.core
-            .spawn(self.id, self.incarnation, name, Box::pin(future));
+        self.core.spawn(self.id, self.incarnation, name, Box::pin(future));
     }
 
     /// The dice of this host for one concern: the stream `<host>/<concern>`.
@@ -209,11 +200,7 @@ impl Host {
         if let Some(message) = state.inbox.pop_front() {
             return Poll::Ready(message);
         }
-        if !state
-            .receivers
-            .iter()
-            .any(|it| it.will_wake(context.waker()))
-        {
+        if !state.receivers.iter().any(|it| it.will_wake(context.waker())) {
             state.receivers.push(context.waker().clone());
         }
         Poll::Pending

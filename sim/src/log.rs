@@ -20,16 +20,9 @@ pub struct EventRecord {
 impl EventRecord {
     /// The record as a line of a transcript, the payload put into words by `describe`.
     pub fn line(&self, describe: impl Fn(&str, &[u8]) -> String) -> String {
-        let Self {
-            time_ns,
-            actor,
-            kind,
-            payload,
-        } = self;
+        let Self { time_ns, actor, kind, payload } = self;
         let text = describe(kind, payload);
-        format!("{time_ns:>14} {actor} {kind} {text}")
-            .trim_end()
-            .to_string()
+        format!("{time_ns:>14} {actor} {kind} {text}").trim_end().to_string()
     }
 }
 
@@ -69,12 +62,7 @@ impl EventLog {
         self.hash.update_hashed(time_ns, actor, kind, payload);
         if let Some(records) = &mut self.records {
             let payload = Bytes::copy_from_slice(payload);
-            records.push(EventRecord {
-                time_ns,
-                actor: name(),
-                kind,
-                payload,
-            });
+            records.push(EventRecord { time_ns, actor: name(), kind, payload });
         }
     }
 
@@ -83,11 +71,7 @@ impl EventLog {
     }
 
     pub(crate) fn record(&mut self, on: bool) {
-        self.records = if on {
-            Some(self.records.take().unwrap_or_default())
-        } else {
-            None
-        };
+        self.records = if on { Some(self.records.take().unwrap_or_default()) } else { None };
     }
 
     pub(crate) fn records(&self) -> &[EventRecord] {

@@ -3,7 +3,7 @@
 //! Order is not kept: each datagram has its own latency. Whether a host is there to
 //! receive is `process.rs`'s business; it shows here as a changed incarnation.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -61,6 +61,8 @@ pub(crate) struct NetState {
     settings: NetSettings,
     /// Directed pairs between which nothing passes.
     blocked: BTreeSet<(HostId, HostId)>,
+    /// Directed pairs with a latency of their own.
+    slow_links: BTreeMap<(HostId, HostId), Range<u64>>,
 }
 
 /// What a sender draws from, each its own stream: turning one fault on shifts no other.
@@ -121,8 +123,10 @@ impl Core {
         let (fate, incarnation) = {
             let hosts = self.hosts.borrow();
             let (sender, receiver) = (&hosts[from.index()], &hosts[to.index()]);
-            let settings = &self.net.borrow().settings;
-            let range = settings.latency_ns(from == to, sender.zone == receiver.zone);
+            let net = self.net.borrow();
+            let settings = &net.settings;
+            let usual = || settings.latency_ns(from == to, sender.zone == receiver.zone);
+            let range = net.slow_links.get(&(from, to)).unwrap_or_else(usual);
             let mut dice = self.dice.borrow_mut();
             let fate = Fate::draw(settings, range, &sender.link_streams, &mut dice);
             (fate, receiver.incarnation)
@@ -139,25 +143,9 @@ impl Core {
         let now_ns = self.now_ns.get();
         if let Some(delay_ns) = fate.duplicate_delay_ns {
             let payload = payload.clone();
-            queue.push(
-                now_ns + delay_ns,
-                Event::Deliver {
-                    from,
-                    to,
-                    incarnation,
-                    payload,
-                },
-            );
+            queue.push(now_ns + delay_ns, Event::Deliver { from, to, incarnation, payload });
         }
-        queue.push(
-            now_ns + fate.delay_ns,
-            Event::Deliver {
-                from,
-                to,
-                incarnation,
-                payload,
-            },
-        );
+        queue.push(now_ns + fate.delay_ns, Event::Deliver { from, to, incarnation, payload });
     }
 
     /// A datagram arrives, or finds nobody.
@@ -194,6 +182,12 @@ impl World {
     /// Changes the network's settings for all datagrams sent from now on.
     pub fn set_net(&self, settings: NetSettings) {
         self.core().net.borrow_mut().settings = settings;
+    }
+
+    /// Gives the link from one host to another, in this direction, a latency of its own.
+    pub fn set_link_latency(&self, from: HostId, to: HostId, latency_ns: Range<u64>) {
+        self.core().net.borrow_mut().slow_links.insert((from, to), latency_ns);
+        self.core().count_fault("net.slow_link", 1);
     }
 
     /// Lets nothing pass from one host to another, what is under way included. The other

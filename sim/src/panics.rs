@@ -56,9 +56,5 @@ pub(crate) fn guarded<R>(code: impl FnOnce() -> R) -> Result<R, String> {
     // Whatever the code left half done belongs to the host, which is discarded.
     let result = catch_unwind(AssertUnwindSafe(code));
     POLLING.set(outer);
-    result.map_err(|_| {
-        MESSAGE
-            .take()
-            .unwrap_or_else(|| "a panic that the hook missed".into())
-    })
+    result.map_err(|_| MESSAGE.take().unwrap_or_else(|| "a panic that the hook missed".into()))
 }

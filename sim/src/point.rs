@@ -46,11 +46,7 @@ impl World {
     /// it is handed one.
     pub fn on_point(&self, name: &str, callback: impl FnMut(&World, HostId, u64) + 'static) {
         let mut points = self.core().points.borrow_mut();
-        points
-            .callbacks
-            .entry(name.to_string())
-            .or_default()
-            .push(Box::new(callback));
+        points.callbacks.entry(name.to_string()).or_default().push(Box::new(callback));
     }
 
     /// How often each point was reached.
@@ -63,13 +59,7 @@ impl World {
         let next = || self.core().points.borrow_mut().reached.pop_front();
         while let Some((name, host, detail)) = next() {
             // Taken out while they run: a callback may set another for the same point.
-            let taken = self
-                .core()
-                .points
-                .borrow_mut()
-                .callbacks
-                .get_mut(name)
-                .map(std::mem::take);
+            let taken = self.core().points.borrow_mut().callbacks.get_mut(name).map(std::mem::take);
             let mut taken = taken.unwrap_or_default();
             taken.iter_mut().for_each(|it| it(self, host, detail));
             let mut points = self.core().points.borrow_mut();

@@ -16,15 +16,9 @@ use crate::world::World;
 impl Core {
     /// Adds a host, down.
     pub(crate) fn add_host(&self, name: &str, zone: &str) -> HostId {
-        assert!(
-            !name.contains(['/', '>']),
-            "`/` and `>` have a meaning in event names: {name}"
-        );
+        assert!(!name.contains(['/', '>']), "`/` and `>` have a meaning in event names: {name}");
         let mut hosts = self.hosts.borrow_mut();
-        assert!(
-            hosts.iter().all(|it| &*it.name != name),
-            "a second host called {name}"
-        );
+        assert!(hosts.iter().all(|it| &*it.name != name), "a second host called {name}");
         let id = HostId(u16::try_from(hosts.len()).expect("at most 65,536 hosts"));
         hosts.push(HostState::new(name, zone, &mut self.dice.borrow_mut()));
         self.disks.borrow_mut().push(DiskState::default());
@@ -81,19 +75,12 @@ impl Core {
         self.emit(host, "process.panic", message.as_bytes());
         self.count_fault("process.panic", 1);
         let time_ns = self.now_ns.get();
-        self.panics.borrow_mut().push(PanicReport {
-            host,
-            time_ns,
-            message,
-        });
+        self.panics.borrow_mut().push(PanicReport { host, time_ns, message });
     }
 }
 
 fn not_the_driver(host: HostId) {
-    assert!(
-        host != HostId::DRIVER,
-        "the driver stands outside: it neither boots nor crashes"
-    );
+    assert!(host != HostId::DRIVER, "the driver stands outside: it neither boots nor crashes");
 }
 
 impl World {
@@ -114,8 +101,7 @@ impl World {
         F: Future<Output = ()> + 'static,
     {
         not_the_driver(host);
-        self.core()
-            .start(host, Rc::new(move |handle| Box::pin(program(handle))));
+        self.core().start(host, Rc::new(move |handle| Box::pin(program(handle))));
     }
 
     /// Kills the process of a host; the machine's page cache survives. No effect on a
@@ -153,10 +139,7 @@ impl World {
         self.crash(host);
         let program = self.core().hosts.borrow()[host.index()].program.clone();
         self.core().count_fault("process.restart", 1);
-        self.core().start(
-            host,
-            program.expect("a host that is restarted was booted before"),
-        );
+        self.core().start(host, program.expect("a host that is restarted was booted before"));
     }
 
     /// Whether the host has a running process.
@@ -167,8 +150,7 @@ impl World {
     /// Makes the wall clock of a host differ from true time by `offset_ns`, from now on.
     /// Its monotonic clock is not touched.
     pub fn set_clock_offset(&self, host: HostId, offset_ns: i64) {
-        self.core()
-            .emit(host, "clock.offset", &offset_ns.to_le_bytes());
+        self.core().emit(host, "clock.offset", &offset_ns.to_le_bytes());
         self.core().count_fault("clock.offset", 1);
         self.core().hosts.borrow_mut()[host.index()].clock_offset_ns = offset_ns;
     }

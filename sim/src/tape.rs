@@ -33,21 +33,14 @@ pub struct Tape {
 impl Tape {
     /// The tape of a bare seed.
     pub fn new(seed: u64) -> Self {
-        Self {
-            seed,
-            overrides: Vec::new(),
-        }
+        Self { seed, overrides: Vec::new() }
     }
 
     /// The raw value of draw `n` under `name`, computed from the tape alone.
     ///
     /// This is the law that a running world obeys draw by draw.
     pub fn decision(&self, name: &str, n: u64) -> u64 {
-        let replaced = self
-            .overrides
-            .iter()
-            .rev()
-            .find(|it| it.n == n && it.name == name);
+        let replaced = self.overrides.iter().rev().find(|it| it.n == n && it.name == name);
         if let Some(replaced) = replaced {
             return replaced.value;
         }

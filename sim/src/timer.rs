@@ -22,12 +22,7 @@ pub struct Sleep {
 impl Sleep {
     /// A sleep until `deadline_ns` of world time.
     pub(crate) fn new(core: Rc<Core>, host: HostId, deadline_ns: u64) -> Self {
-        Self {
-            core,
-            host,
-            deadline_ns,
-            timer: None,
-        }
+        Self { core, host, deadline_ns, timer: None }
     }
 }
 
@@ -41,10 +36,7 @@ impl Future for Sleep {
             Some(_) if now_ns >= self.deadline_ns => return Poll::Ready(()),
             Some(timer) => queue.retarget(timer, context.waker()),
             None => {
-                let event = Event::Timer {
-                    host: self.host,
-                    waker: context.waker().clone(),
-                };
+                let event = Event::Timer { host: self.host, waker: context.waker().clone() };
                 let timer = queue.push(self.deadline_ns.max(now_ns), event);
                 drop(queue);
                 self.timer = Some(timer);

@@ -64,12 +64,8 @@ impl Drop for Owner {
         core.closed.set(true);
         let tasks = core.executor.borrow_mut().take_tasks(|_| true);
         tasks.into_iter().for_each(|it| core.drop_task(it));
-        let programs: Vec<_> = core
-            .hosts
-            .borrow_mut()
-            .iter_mut()
-            .map(|it| it.program.take())
-            .collect();
+        let programs: Vec<_> =
+            core.hosts.borrow_mut().iter_mut().map(|it| it.program.take()).collect();
         drop(programs);
         core.clear_callbacks();
         core.drop_disk_operations();
@@ -89,10 +85,7 @@ impl World {
         let core = Rc::new(Core::new(tape));
         let driver = core.add_host("driver", "driver");
         core.hosts.borrow_mut()[driver.index()].up = true;
-        Self(Rc::new(Owner {
-            core,
-            describer: RefCell::default(),
-        }))
+        Self(Rc::new(Owner { core, describer: RefCell::default() }))
     }
 
     pub(crate) fn core(&self) -> &Rc<Core> {
@@ -127,11 +120,7 @@ impl World {
         let mut polls_this_instant = 0;
         loop {
             self.let_due_events_happen();
-            let picked = self
-                .core()
-                .executor
-                .borrow_mut()
-                .pick(&mut self.core().dice.borrow_mut());
+            let picked = self.core().executor.borrow_mut().pick(&mut self.core().dice.borrow_mut());
             let Some(picked) = picked else {
                 self.advance(end_ns)?;
                 polls_this_instant = 0;
@@ -167,17 +156,9 @@ impl World {
     /// Moves time on to the next event.
     fn advance(&self, end_ns: u64) -> Result<(), RunError> {
         let core = self.core();
-        let next_ns = core
-            .queue
-            .borrow_mut()
-            .next_time_ns()
-            .ok_or(RunError::Deadlock)?;
+        let next_ns = core.queue.borrow_mut().next_time_ns().ok_or(RunError::Deadlock)?;
         core.now_ns.set(next_ns.min(end_ns));
-        if next_ns > end_ns {
-            Err(RunError::TimeLimit)
-        } else {
-            Ok(())
-        }
+        if next_ns > end_ns { Err(RunError::TimeLimit) } else { Ok(()) }
     }
 
     fn poll_driver<T>(
@@ -231,9 +212,7 @@ impl World {
 
     /// All hosts, the driver first.
     pub fn hosts(&self) -> Vec<HostId> {
-        (0..self.core().hosts.borrow().len())
-            .map(|it| HostId(it as u16))
-            .collect()
+        (0..self.core().hosts.borrow().len()).map(|it| HostId(it as u16)).collect()
     }
 
     /// Dice under any name, for actors that are not hosts.
@@ -291,10 +270,7 @@ impl World {
             None => format!("{} bytes", payload.len()),
         };
         let log = self.core().log.borrow();
-        log.records()
-            .iter()
-            .map(|it| it.line(describe) + "\n")
-            .collect()
+        log.records().iter().map(|it| it.line(describe) + "\n").collect()
     }
 
     /// How often each fault took effect, as `net.lost` or `process.crash`.
@@ -324,9 +300,7 @@ mod tests {
         let own = driver.clone();
         world.on_point("never", move |_, _, _| drop(own.clone()));
         driver.spawn("sleeper", driver.sleep(u64::MAX));
-        world
-            .run(1_000_000_000, async move { driver.sleep(1_000).await })
-            .expect("it ends");
+        world.run(1_000_000_000, async move { driver.sleep(1_000).await }).expect("it ends");
         let core = Rc::downgrade(world.core());
         drop(world);
         assert!(core.upgrade().is_none());

@@ -54,11 +54,7 @@ impl TableArn {
 
     /// The ARN of a backup of this table.
     pub fn backup(&self, created_ms: u64, suffix: u32) -> BackupArn {
-        BackupArn {
-            table: self.clone(),
-            created_ms,
-            suffix,
-        }
+        BackupArn { table: self.clone(), created_ms, suffix }
     }
 }
 
@@ -75,9 +71,7 @@ impl BackupArn {
         let (table, backup) = text.split_once("/backup/")?;
         let (time, suffix) = backup.split_once('-')?;
         let suffix_is_hex = suffix.len() == SUFFIX_DIGITS
-            && suffix
-                .bytes()
-                .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+            && suffix.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         if time.len() != TIME_DIGITS || !all_digits(time) || !suffix_is_hex {
             return None;
         }
@@ -112,32 +106,20 @@ fn all_digits(text: &str) -> bool {
 }
 
 fn is_plain(text: &str) -> bool {
-    text.bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 impl fmt::Display for TableArn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            region,
-            account,
-            table_name,
-        } = self;
+        let Self { region, account, table_name } = self;
         write!(f, "{PREFIX}{region}:{account}:table/{table_name}")
     }
 }
 
 impl fmt::Display for BackupArn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            table,
-            created_ms,
-            suffix,
-        } = self;
-        write!(
-            f,
-            "{table}/backup/{created_ms:0TIME_DIGITS$}-{suffix:0SUFFIX_DIGITS$x}"
-        )
+        let Self { table, created_ms, suffix } = self;
+        write!(f, "{table}/backup/{created_ms:0TIME_DIGITS$}-{suffix:0SUFFIX_DIGITS$x}")
     }
 }
 

@@ -193,9 +193,7 @@ pub struct DeleteBackupOutput {
 }
 
 fn validate_backup_arn(text: &str) -> Result<(), ValidationError> {
-    Shape::new()
-        .length("backupArn", text, BACKUP_ARN_LENGTH_MIN, ARN_LENGTH_MAX)
-        .finish()?;
+    Shape::new().length("backupArn", text, BACKUP_ARN_LENGTH_MIN, ARN_LENGTH_MAX).finish()?;
     BackupArn::parse(text).map(drop)
 }
 
@@ -237,10 +235,7 @@ impl ListBackupsInput {
         if let Some(arn) = &self.exclusive_start_backup_arn {
             validate_backup_arn(arn)?;
         }
-        match (
-            self.time_range_lower_bound_ms,
-            self.time_range_upper_bound_ms,
-        ) {
+        match (self.time_range_lower_bound_ms, self.time_range_upper_bound_ms) {
             (Some(lower), Some(upper)) if lower > upper => Err(ValidationError::new(
                 "Time range lower bound must be less than or equal to upper bound",
             )),

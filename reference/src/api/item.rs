@@ -58,14 +58,9 @@ impl PutItemInput {
     /// # Errors
     /// The expression or its placeholders are wrong.
     pub fn condition(&self) -> Result<Option<Condition>, ValidationError> {
-        let (names, values) = (
-            &self.expression_attribute_names,
-            &self.expression_attribute_values,
-        );
+        let (names, values) = (&self.expression_attribute_names, &self.expression_attribute_values);
         let text = self.condition_expression.as_deref();
-        Ok(text
-            .map(|text| Condition::parse(text, names, values))
-            .transpose()?)
+        Ok(text.map(|text| Condition::parse(text, names, values)).transpose()?)
     }
 }
 
@@ -124,14 +119,9 @@ impl DeleteItemInput {
     /// # Errors
     /// The expression or its placeholders are wrong.
     pub fn condition(&self) -> Result<Option<Condition>, ValidationError> {
-        let (names, values) = (
-            &self.expression_attribute_names,
-            &self.expression_attribute_values,
-        );
+        let (names, values) = (&self.expression_attribute_names, &self.expression_attribute_values);
         let text = self.condition_expression.as_deref();
-        Ok(text
-            .map(|text| Condition::parse(text, names, values))
-            .transpose()?)
+        Ok(text.map(|text| Condition::parse(text, names, values)).transpose()?)
     }
 }
 
@@ -148,9 +138,7 @@ fn check_placeholders(
     values: &BTreeMap<String, AttributeValue>,
 ) -> Result<(), ValidationError> {
     let unused = |what| {
-        Err(ValidationError::new(format!(
-            "{what} can only be specified when using expressions"
-        )))
+        Err(ValidationError::new(format!("{what} can only be specified when using expressions")))
     };
     match expression {
         None if !names.is_empty() => unused("ExpressionAttributeNames"),

@@ -18,9 +18,7 @@ pub(crate) fn is_name(text: &str) -> bool {
 
 fn is_name_text(text: &str) -> bool {
     !text.is_empty()
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
 }
 
 /// Collects violations, then refuses all of them at once.
@@ -55,11 +53,7 @@ impl Shape {
             let why = format_args!("have length greater than or equal to {min}");
             self.violate(field, value, why);
         } else if length > max {
-            self.violate(
-                field,
-                value,
-                format_args!("have length less than or equal to {max}"),
-            );
+            self.violate(field, value, format_args!("have length less than or equal to {max}"));
         }
         self
     }
@@ -68,11 +62,7 @@ impl Shape {
     #[must_use]
     pub(crate) fn at_least(mut self, field: &str, value: i64, min: i64) -> Self {
         if value < min {
-            self.violate(
-                field,
-                value,
-                format_args!("have value greater than or equal to {min}"),
-            );
+            self.violate(field, value, format_args!("have value greater than or equal to {min}"));
         }
         self
     }
@@ -81,11 +71,7 @@ impl Shape {
     #[must_use]
     pub(crate) fn between(mut self, field: &str, value: i64, min: i64, max: i64) -> Self {
         if value > max {
-            self.violate(
-                field,
-                value,
-                format_args!("have value less than or equal to {max}"),
-            );
+            self.violate(field, value, format_args!("have value less than or equal to {max}"));
         }
         self.at_least(field, value, min)
     }
@@ -97,10 +83,7 @@ impl Shape {
             1 => "1 validation error detected".to_owned(),
             count => format!("{count} validation errors detected"),
         };
-        Err(ValidationError::new(format!(
-            "{detected}: {}",
-            self.violations.join("; ")
-        )))
+        Err(ValidationError::new(format!("{detected}: {}", self.violations.join("; "))))
     }
 
     fn violate(

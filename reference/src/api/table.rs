@@ -17,13 +17,7 @@ pub struct TableId(pub u128);
 impl fmt::Display for TableId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let hex = format!("{:032x}", self.0);
-        let groups = [
-            &hex[..8],
-            &hex[8..12],
-            &hex[12..16],
-            &hex[16..20],
-            &hex[20..],
-        ];
+        let groups = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
         f.write_str(&groups.join("-"))
     }
 }
@@ -57,24 +51,15 @@ pub struct ProvisionedThroughput {
 
 impl ProvisionedThroughput {
     /// What a table that is paid by request reports.
-    pub const NONE: Self = Self {
-        read_capacity_units: 0,
-        write_capacity_units: 0,
-    };
+    pub const NONE: Self = Self { read_capacity_units: 0, write_capacity_units: 0 };
 
     /// Both units must be at least 1 when a request names them.
     pub(crate) fn shape(&self, field: &str, shape: Shape) -> Shape {
-        shape
-            .at_least(
-                &format!("{field}.readCapacityUnits"),
-                self.read_capacity_units,
-                1,
-            )
-            .at_least(
-                &format!("{field}.writeCapacityUnits"),
-                self.write_capacity_units,
-                1,
-            )
+        shape.at_least(&format!("{field}.readCapacityUnits"), self.read_capacity_units, 1).at_least(
+            &format!("{field}.writeCapacityUnits"),
+            self.write_capacity_units,
+            1,
+        )
     }
 }
 
@@ -166,10 +151,7 @@ impl CreateTableInput {
     /// # Errors
     /// Throughput is absent with PROVISIONED, or given with PAY_PER_REQUEST.
     pub fn throughput(&self) -> Result<ProvisionedThroughput, ValidationError> {
-        match (
-            self.billing_mode.unwrap_or(BillingMode::Provisioned),
-            self.provisioned_throughput,
-        ) {
+        match (self.billing_mode.unwrap_or(BillingMode::Provisioned), self.provisioned_throughput) {
             (BillingMode::Provisioned, Some(throughput)) => Ok(throughput),
             (BillingMode::PayPerRequest, None) => Ok(ProvisionedThroughput::NONE),
             (BillingMode::Provisioned, None) => Err(ValidationError::parameter(
@@ -219,10 +201,7 @@ impl CreateTableInput {
                 "Both the Hash Key and the Range Key element in the KeySchema have the same name",
             ));
         }
-        Ok((
-            &partition.attribute_name,
-            sort.map(|it| it.attribute_name.as_str()),
-        ))
+        Ok((&partition.attribute_name, sort.map(|it| it.attribute_name.as_str())))
     }
 
     fn defined(&self, name: &str) -> Result<KeyAttribute, ValidationError> {
@@ -238,24 +217,11 @@ impl CreateTableInput {
             ValidationError::parameter(format_args!(
                 "Some index key attributes are not defined in AttributeDefinitions. \
                  Keys: [{}], AttributeDefinitions: [{}]",
-                names(
-                    self.key_schema
-                        .iter()
-                        .map(|it| it.attribute_name.as_str())
-                        .collect()
-                ),
-                names(
-                    definitions
-                        .iter()
-                        .map(|it| it.attribute_name.as_str())
-                        .collect()
-                ),
+                names(self.key_schema.iter().map(|it| it.attribute_name.as_str()).collect()),
+                names(definitions.iter().map(|it| it.attribute_name.as_str()).collect()),
             ))
         })?;
-        Ok(KeyAttribute {
-            name: name.to_owned(),
-            attribute_type: definition.attribute_type,
-        })
+        Ok(KeyAttribute { name: name.to_owned(), attribute_type: definition.attribute_type })
     }
 }
 
@@ -272,10 +238,7 @@ pub(crate) fn attribute_definitions(schema: &KeySchema) -> Vec<AttributeDefiniti
 pub(crate) fn key_schema_elements(schema: &KeySchema) -> Vec<KeySchemaElement> {
     let roles = schema.attributes().zip([KeyType::Hash, KeyType::Range]);
     roles
-        .map(|(it, key_type)| KeySchemaElement {
-            attribute_name: it.name.clone(),
-            key_type,
-        })
+        .map(|(it, key_type)| KeySchemaElement { attribute_name: it.name.clone(), key_type })
         .collect()
 }
 

@@ -1,6 +1,8 @@
 //! Uploading new log entries, and the parts of backups that list them.
 
-use super::format::{BackupPart, ChunkRef, LogEntry, PartitionCut, PartitionSpan, SegmentBuilder, keys};
+use super::format::{
+    BackupPart, ChunkRef, LogEntry, PartitionCut, PartitionSpan, SegmentBuilder, keys,
+};
 use crate::env::{Env, ObjectError};
 use crate::ids::{BackupId, Index, PartitionId, TableId};
 use crate::mutants::Mutants;

@@ -138,9 +138,11 @@ impl Coordinator {
             }
         }
         let backup = self.backup;
-        out.extend(by_node.into_iter().map(|(node, partitions)| {
-            Output::Send(node, Message::Probe { backup, partitions })
-        }));
+        out.extend(
+            by_node.into_iter().map(|(node, partitions)| {
+                Output::Send(node, Message::Probe { backup, partitions })
+            }),
+        );
         self.phase = Phase::Probing { leaders: BTreeMap::new() };
         self.deadline_ns = now_ns + self.settings.probe_ns;
     }
@@ -172,13 +174,7 @@ impl Coordinator {
     }
 
     /// Takes in a message from a node.
-    pub fn receive(
-        &mut self,
-        from: NodeId,
-        message: Message,
-        now_ns: u64,
-        out: &mut Vec<Output>,
-    ) {
+    pub fn receive(&mut self, from: NodeId, message: Message, now_ns: u64, out: &mut Vec<Output>) {
         match message {
             Message::Leads { partitions, .. } => self.on_leads(from, partitions, now_ns, out),
             Message::Marked { attempt, markers, .. } if self.attempt() == Some(attempt) => {

@@ -10,11 +10,7 @@ use crate::item::{AttributeType, AttributeValue};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) enum Predicate {
     Compare(Operand, Comparator, Operand),
-    Between {
-        value: Operand,
-        lower: Operand,
-        upper: Operand,
-    },
+    Between { value: Operand, lower: Operand, upper: Operand },
     In(Operand, Vec<Operand>),
     Exists(Path),
     NotExists(Path),

@@ -12,11 +12,7 @@ pub(super) struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     pub(super) fn new(text: &'a str, tokens: Vec<Token<'a>>) -> Self {
-        Self {
-            text,
-            tokens,
-            at: 0,
-        }
+        Self { text, tokens, at: 0 }
     }
 
     /// How many tokens were taken.
@@ -49,11 +45,7 @@ impl<'a> Cursor<'a> {
     }
 
     pub(super) fn expect(&mut self, symbol: &str) -> Result<(), ExpressionError> {
-        if self.take_symbol(symbol) {
-            Ok(())
-        } else {
-            Err(self.syntax_error())
-        }
+        if self.take_symbol(symbol) { Ok(()) } else { Err(self.syntax_error()) }
     }
 
     pub(super) fn is_keyword(&self, keyword: &str) -> bool {
@@ -70,10 +62,7 @@ impl<'a> Cursor<'a> {
     pub(super) fn is_call(&self) -> bool {
         let is_word = |it: Token<'_>| it.kind == TokenKind::Word && !is_reserved(it.text);
         self.peek().is_some_and(is_word)
-            && self
-                .tokens
-                .get(self.at + 1)
-                .is_some_and(|token| token.text == "(")
+            && self.tokens.get(self.at + 1).is_some_and(|token| token.text == "(")
     }
 
     /// The token at hand does not fit; shown with its neighbours.
@@ -93,7 +82,5 @@ impl<'a> Cursor<'a> {
 
 /// Keywords of the grammar, in any case; they cannot be attribute names.
 pub(super) fn is_reserved(word: &str) -> bool {
-    ["AND", "OR", "NOT", "BETWEEN", "IN"]
-        .iter()
-        .any(|it| it.eq_ignore_ascii_case(word))
+    ["AND", "OR", "NOT", "BETWEEN", "IN"].iter().any(|it| it.eq_ignore_ascii_case(word))
 }

@@ -13,26 +13,18 @@ use crate::item::{AttributeValue, Item, Number};
 /// Whether the predicate holds of `item`; an absent item has no attributes.
 pub(super) fn holds(predicate: &Predicate, item: &Item) -> bool {
     match predicate {
-        Predicate::Compare(left, comparator, right) => compare(
-            resolve(left, item).as_deref(),
-            *comparator,
-            resolve(right, item).as_deref(),
-        ),
-        Predicate::Between {
-            value,
-            lower,
-            upper,
-        } => {
+        Predicate::Compare(left, comparator, right) => {
+            compare(resolve(left, item).as_deref(), *comparator, resolve(right, item).as_deref())
+        }
+        Predicate::Between { value, lower, upper } => {
             let value = resolve(value, item);
             let at_least = Comparator::GreaterOrEqual;
             let at_most = Comparator::LessOrEqual;
             compare(value.as_deref(), at_least, resolve(lower, item).as_deref())
                 && compare(value.as_deref(), at_most, resolve(upper, item).as_deref())
         }
-        Predicate::In(value, list) => resolve(value, item).is_some_and(|value| {
-            list.iter()
-                .any(|it| resolve(it, item).as_ref() == Some(&value))
-        }),
+        Predicate::In(value, list) => resolve(value, item)
+            .is_some_and(|value| list.iter().any(|it| resolve(it, item).as_ref() == Some(&value))),
         Predicate::Exists(path) => lookup(path, item).is_some(),
         Predicate::NotExists(path) => lookup(path, item).is_none(),
         Predicate::HasType(operand, wanted) => {
@@ -71,13 +63,11 @@ fn resolve<'a>(operand: &'a Operand, item: &'a Item) -> Option<Cow<'a, Attribute
 
 fn lookup<'a>(path: &Path, item: &'a Item) -> Option<&'a AttributeValue> {
     let root = item.get(&path.root)?;
-    path.steps
-        .iter()
-        .try_fold(root, |value, step| match (step, value) {
-            (Step::Field(name), AttributeValue::M(map)) => map.get(name),
-            (Step::Index(index), AttributeValue::L(list)) => list.get(*index as usize),
-            _ => None,
-        })
+    path.steps.iter().try_fold(root, |value, step| match (step, value) {
+        (Step::Field(name), AttributeValue::M(map)) => map.get(name),
+        (Step::Index(index), AttributeValue::L(list)) => list.get(*index as usize),
+        _ => None,
+    })
 }
 
 fn compare(

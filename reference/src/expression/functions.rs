@@ -81,12 +81,10 @@ fn exact<const N: usize>(
     function: &str,
     operands: Vec<Operand>,
 ) -> Result<[Operand; N], ExpressionError> {
-    operands
-        .try_into()
-        .map_err(|operands: Vec<Operand>| ExpressionError::OperandCount {
-            function: function.to_owned(),
-            count: operands.len(),
-        })
+    operands.try_into().map_err(|operands: Vec<Operand>| ExpressionError::OperandCount {
+        function: function.to_owned(),
+        count: operands.len(),
+    })
 }
 
 fn only_path(function: &str, operand: Operand) -> Result<Path, ExpressionError> {
@@ -106,9 +104,9 @@ fn only_text(function: &str, operand: &Operand) -> Result<(), ExpressionError> {
 
 fn only_type(function: &str, operand: Operand) -> Result<AttributeType, ExpressionError> {
     match operand {
-        Operand::Literal(AttributeValue::S(name)) => name
-            .parse()
-            .map_err(|()| ExpressionError::UnknownType(name)),
+        Operand::Literal(AttributeValue::S(name)) => {
+            name.parse().map_err(|()| ExpressionError::UnknownType(name))
+        }
         Operand::Literal(value) => Err(operand_type(function, value.attribute_type())),
         Operand::Path(_) | Operand::Size(_) => {
             Err(ExpressionError::MisusedFunction(function.to_owned()))
@@ -117,8 +115,5 @@ fn only_type(function: &str, operand: Operand) -> Result<AttributeType, Expressi
 }
 
 fn operand_type(function: &str, operand_type: AttributeType) -> ExpressionError {
-    ExpressionError::OperandType {
-        operator: function.to_owned(),
-        operand_type,
-    }
+    ExpressionError::OperandType { operator: function.to_owned(), operand_type }
 }

@@ -52,16 +52,9 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token<'_>>, ExpressionError> {
         let Ok((kind, token)) = token(&mut rest) else {
             let from = tokens.last().map_or(start, |it| it.start);
             let near = text[from..start + stranger.len_utf8()].to_owned();
-            return Err(ExpressionError::Syntax {
-                token: stranger.to_string(),
-                near,
-            });
+            return Err(ExpressionError::Syntax { token: stranger.to_string(), near });
         };
-        tokens.push(Token {
-            kind,
-            text: token,
-            start,
-        });
+        tokens.push(Token { kind, text: token, start });
     }
 }
 
@@ -78,18 +71,11 @@ fn token<'a>(input: &mut &'a str) -> ModalResult<(TokenKind, &'a str)> {
     let is_name_char = |c: char| c.is_ascii_alphanumeric() || c == '_';
     alt((
         digit1.map(|text| (TokenKind::Digits, text)),
-        (
-            one_of(|c: char| c.is_ascii_alphabetic()),
-            take_while(0.., is_name_char),
-        )
+        (one_of(|c: char| c.is_ascii_alphabetic()), take_while(0.., is_name_char))
             .take()
             .map(|text| (TokenKind::Word, text)),
-        ('#', take_while(1.., is_name_char))
-            .take()
-            .map(|text| (TokenKind::Name, text)),
-        (':', take_while(1.., is_name_char))
-            .take()
-            .map(|text| (TokenKind::Value, text)),
+        ('#', take_while(1.., is_name_char)).take().map(|text| (TokenKind::Name, text)),
+        (':', take_while(1.., is_name_char)).take().map(|text| (TokenKind::Value, text)),
         alt(("<>", "<=", ">=")).map(|text| (TokenKind::Symbol, text)),
         one_of(['=', '<', '>', '(', ')', ',', '.', '[', ']'])
             .take()

@@ -168,11 +168,7 @@ impl<'a> Parser<'a> {
         if let Some(refusal) = functions::wrong_bounds(&lower, &upper) {
             self.refuse(refusal);
         }
-        Ok(Predicate::Between {
-            value,
-            lower,
-            upper,
-        })
+        Ok(Predicate::Between { value, lower, upper })
     }
 
     fn is_in(&mut self, value: Operand) -> Result<Predicate, ExpressionError> {
@@ -192,12 +188,10 @@ impl<'a> Parser<'a> {
         if let [first, rest @ ..] = operands.as_slice() {
             self.check_distinct(function, first, rest);
         }
-        Ok(
-            functions::predicate(function, operands).unwrap_or_else(|refusal| {
-                self.refuse(refusal);
-                Predicate::And(Vec::new())
-            }),
-        )
+        Ok(functions::predicate(function, operands).unwrap_or_else(|refusal| {
+            self.refuse(refusal);
+            Predicate::And(Vec::new())
+        }))
     }
 
     /// One or more operands between parentheses, separated by commas.
@@ -215,19 +209,12 @@ impl<'a> Parser<'a> {
         if self.cursor.is_call() {
             return self.call_as_operand();
         }
-        let Some(Token {
-            kind: TokenKind::Value,
-            text,
-            ..
-        }) = self.cursor.peek()
-        else {
+        let Some(Token { kind: TokenKind::Value, text, .. }) = self.cursor.peek() else {
             return self.path().map(Operand::Path);
         };
         self.cursor.next_text();
         let value = self.placeholders.value(text);
-        Ok(Operand::Literal(
-            self.or_refuse(value).unwrap_or(AttributeValue::Null),
-        ))
+        Ok(Operand::Literal(self.or_refuse(value).unwrap_or(AttributeValue::Null)))
     }
 
     /// Only `size` may stand where a value is wanted.
@@ -235,12 +222,10 @@ impl<'a> Parser<'a> {
         let function = self.cursor.next_text();
         self.count_operator()?;
         let operands = self.nested(Self::operands)?;
-        Ok(
-            functions::operand(function, operands).unwrap_or_else(|refusal| {
-                self.refuse(refusal);
-                Operand::Literal(AttributeValue::Null)
-            }),
-        )
+        Ok(functions::operand(function, operands).unwrap_or_else(|refusal| {
+            self.refuse(refusal);
+            Operand::Literal(AttributeValue::Null)
+        }))
     }
 
     fn path(&mut self) -> Result<Path, ExpressionError> {
@@ -260,20 +245,12 @@ impl<'a> Parser<'a> {
 
     fn field(&mut self) -> Result<String, ExpressionError> {
         match self.cursor.peek() {
-            Some(Token {
-                kind: TokenKind::Name,
-                text,
-                ..
-            }) => {
+            Some(Token { kind: TokenKind::Name, text, .. }) => {
                 self.cursor.next_text();
                 let name = self.placeholders.name(text);
                 Ok(self.or_refuse(name).unwrap_or_default())
             }
-            Some(Token {
-                kind: TokenKind::Word,
-                text,
-                ..
-            }) if !is_reserved(text) => {
+            Some(Token { kind: TokenKind::Word, text, .. }) if !is_reserved(text) => {
                 self.cursor.next_text();
                 Ok(text.to_owned())
             }
@@ -282,18 +259,11 @@ impl<'a> Parser<'a> {
     }
 
     fn index(&mut self) -> Result<u32, ExpressionError> {
-        let Some(Token {
-            kind: TokenKind::Digits,
-            text,
-            ..
-        }) = self.cursor.peek()
-        else {
+        let Some(Token { kind: TokenKind::Digits, text, .. }) = self.cursor.peek() else {
             return Err(self.cursor.syntax_error());
         };
         self.cursor.next_text();
-        let index = text
-            .parse()
-            .map_err(|_| ExpressionError::IndexRange(text.to_owned()));
+        let index = text.parse().map_err(|_| ExpressionError::IndexRange(text.to_owned()));
         Ok(self.or_refuse(index).unwrap_or_default())
     }
 
@@ -338,10 +308,7 @@ impl<'a> Parser<'a> {
                 use AttributeType::{B, N as Number, S};
                 if !matches!(operand_type, S | Number | B) {
                     let operator = operator.to_owned();
-                    self.refuse(ExpressionError::OperandType {
-                        operator,
-                        operand_type,
-                    });
+                    self.refuse(ExpressionError::OperandType { operator, operand_type });
                 }
             }
         }

@@ -25,16 +25,10 @@ impl<'a> Placeholders<'a> {
         check_keys("ExpressionAttributeNames", names.keys(), TokenKind::Name)?;
         check_keys("ExpressionAttributeValues", values.keys(), TokenKind::Value)?;
         for (key, value) in values {
-            validate_value(value, 0).map_err(|why| ExpressionError::PlaceholderValue {
-                key: key.clone(),
-                why,
-            })?;
+            validate_value(value, 0)
+                .map_err(|why| ExpressionError::PlaceholderValue { key: key.clone(), why })?;
         }
-        Ok(Self {
-            names,
-            values,
-            used: BTreeSet::new(),
-        })
+        Ok(Self { names, values, used: BTreeSet::new() })
     }
 
     pub(super) fn name(&mut self, key: &str) -> Result<String, ExpressionError> {
@@ -80,9 +74,6 @@ fn check_keys<'a>(
 }
 
 fn unused<'a>(keys: impl Iterator<Item = &'a String>, used: &BTreeSet<&str>) -> String {
-    let unused: Vec<&str> = keys
-        .map(String::as_str)
-        .filter(|key| !used.contains(key))
-        .collect();
+    let unused: Vec<&str> = keys.map(String::as_str).filter(|key| !used.contains(key)).collect();
     unused.join(", ")
 }

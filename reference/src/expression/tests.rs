@@ -12,10 +12,7 @@ mod refusals;
 /// The item that the hand cases are asked about.
 fn item() -> Item {
     let map = |pairs: Vec<(&str, AttributeValue)>| {
-        pairs
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect::<Item>()
+        pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<Item>()
     };
     map(vec![
         ("n", 5.into()),
@@ -23,39 +20,22 @@ fn item() -> Item {
         ("b", AttributeValue::B(vec![0, 200, 7].into())),
         ("t", AttributeValue::Bool(true)),
         ("nul", AttributeValue::Null),
-        (
-            "l",
-            AttributeValue::L(vec![1.into(), "two".into(), map_value(&[("deep", 3)])]),
-        ),
+        ("l", AttributeValue::L(vec![1.into(), "two".into(), map_value(&[("deep", 3)])])),
         ("m", map_value(&[("x", 1), ("a.b", 2), ("three", 3)])),
-        (
-            "ss",
-            AttributeValue::SS(BTreeSet::from(["cat".to_owned(), "dog".to_owned()])),
-        ),
-        (
-            "ns",
-            AttributeValue::NS(BTreeSet::from([Number::from(1u64), Number::from(2u64)])),
-        ),
+        ("ss", AttributeValue::SS(BTreeSet::from(["cat".to_owned(), "dog".to_owned()]))),
+        ("ns", AttributeValue::NS(BTreeSet::from([Number::from(1u64), Number::from(2u64)]))),
         ("bs", AttributeValue::BS(BTreeSet::from([vec![1].into()]))),
     ])
 }
 
 fn map_value(pairs: &[(&str, i64)]) -> AttributeValue {
-    AttributeValue::M(
-        pairs
-            .iter()
-            .map(|(k, v)| ((*k).to_owned(), (*v).into()))
-            .collect(),
-    )
+    AttributeValue::M(pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).into())).collect())
 }
 
 /// The values that the hand cases use by name.
 fn all_values() -> BTreeMap<String, AttributeValue> {
     let ones = |values: Vec<(&str, AttributeValue)>| {
-        values
-            .into_iter()
-            .map(|(key, value)| (key.to_owned(), value))
-            .collect()
+        values.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
     };
     ones(vec![
         (":4", 4.into()),
@@ -93,9 +73,7 @@ fn parse(text: &str) -> Result<Condition, ExpressionError> {
 }
 
 fn holds(text: &str) -> bool {
-    parse(text)
-        .unwrap_or_else(|error| panic!("{text}: {error}"))
-        .holds(Some(&item()))
+    parse(text).unwrap_or_else(|error| panic!("{text}: {error}")).holds(Some(&item()))
 }
 
 fn refusal(text: &str) -> String {
@@ -150,25 +128,11 @@ fn comparisons() {
 
 #[test]
 fn what_is_absent_is_only_unequal() {
-    for text in [
-        "q <> :5",
-        ":5 <> q",
-        "q <> r",
-        "l[3] <> :5",
-        "m.y <> n",
-        "s.x <> n",
-        "n[0] <> n",
-    ] {
+    for text in ["q <> :5", ":5 <> q", "q <> r", "l[3] <> :5", "m.y <> n", "s.x <> n", "n[0] <> n"]
+    {
         assert!(holds(text), "{text}");
     }
-    for text in [
-        "q = :5",
-        "q = r",
-        "q < :5",
-        "q >= r",
-        "q IN (:5, r)",
-        "q BETWEEN r AND z",
-    ] {
+    for text in ["q = :5", "q = r", "q < :5", "q >= r", "q IN (:5, r)", "q BETWEEN r AND z"] {
         assert!(!holds(text), "{text}");
     }
 }
@@ -250,15 +214,10 @@ fn an_absent_item_has_no_attributes() {
 
 /// Formulas over `n = :5` (true) and `n = :4` (false), with their truth.
 fn formula() -> impl Strategy<Value = (String, bool)> {
-    let leaf = prop_oneof![
-        Just(("n = :5".to_owned(), true)),
-        Just(("n = :4".to_owned(), false))
-    ];
+    let leaf = prop_oneof![Just(("n = :5".to_owned(), true)), Just(("n = :4".to_owned(), false))];
     leaf.prop_recursive(4, 24, 3, |inner| {
         prop_oneof![
-            inner
-                .clone()
-                .prop_map(|(text, truth)| (format!("NOT ({text})"), !truth)),
+            inner.clone().prop_map(|(text, truth)| (format!("NOT ({text})"), !truth)),
             (inner.clone(), inner.clone())
                 .prop_map(|((a, x), (b, y))| (format!("({a}) AND ({b})"), x && y)),
             (inner.clone(), inner).prop_map(|((a, x), (b, y))| (format!("({a}) OR ({b})"), x || y)),

@@ -74,25 +74,13 @@ pub fn hash_of(partition: &[u8]) -> u64 {
 impl KeySchema {
     /// A schema with a partition key only.
     pub fn simple(name: &str, attribute_type: ScalarAttributeType) -> Self {
-        Self {
-            partition: KeyAttribute {
-                name: name.to_owned(),
-                attribute_type,
-            },
-            sort: None,
-        }
+        Self { partition: KeyAttribute { name: name.to_owned(), attribute_type }, sort: None }
     }
 
     /// The same schema with a sort key.
     #[must_use]
     pub fn with_sort(self, name: &str, attribute_type: ScalarAttributeType) -> Self {
-        Self {
-            sort: Some(KeyAttribute {
-                name: name.to_owned(),
-                attribute_type,
-            }),
-            ..self
-        }
+        Self { sort: Some(KeyAttribute { name: name.to_owned(), attribute_type }), ..self }
     }
 
     /// The key attributes, the partition key first.
@@ -132,9 +120,7 @@ impl KeySchema {
             return Err(mismatch());
         }
         self.checked_key(|attribute| {
-            key.get(&attribute.name)
-                .and_then(|value| encode(attribute, value))
-                .ok_or_else(mismatch)
+            key.get(&attribute.name).and_then(|value| encode(attribute, value)).ok_or_else(mismatch)
         })
     }
 
@@ -144,9 +130,7 @@ impl KeySchema {
     /// If the key was not made by a schema with these types.
     pub fn to_item(&self, key: &PrimaryKey) -> Item {
         let pairs = self.attributes().zip([&key.partition, &key.sort]);
-        pairs
-            .map(|(attribute, bytes)| (attribute.name.clone(), decode(attribute, bytes)))
-            .collect()
+        pairs.map(|(attribute, bytes)| (attribute.name.clone(), decode(attribute, bytes))).collect()
     }
 
     fn checked_key(

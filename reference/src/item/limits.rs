@@ -32,9 +32,7 @@ pub struct ValidationError {
 impl ValidationError {
     /// A refusal with exactly this text.
     pub fn new(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-        }
+        Self { message: message.into() }
     }
 
     /// A refusal that begins as most of Amazon's do.
@@ -51,9 +49,7 @@ impl From<NumberError> for ValidationError {
 
 /// The size of an item in bytes: each attribute's name and value.
 pub fn item_size(item: &Item) -> usize {
-    item.iter()
-        .map(|(name, value)| name.len() + value.size_bytes())
-        .sum()
+    item.iter().map(|(name, value)| name.len() + value.size_bytes()).sum()
 }
 
 /// Checks everything about an item that needs no key schema.
@@ -67,9 +63,7 @@ pub fn validate_item(item: &Item) -> Result<(), ValidationError> {
         validate_value(value, 0)?;
     }
     if item_size(item) > ITEM_BYTES_MAX {
-        return Err(ValidationError::new(
-            "Item size has exceeded the maximum allowed size",
-        ));
+        return Err(ValidationError::new("Item size has exceeded the maximum allowed size"));
     }
     Ok(())
 }
@@ -90,15 +84,15 @@ pub(crate) fn validate_value(value: &AttributeValue, depth: usize) -> Result<(),
             validate_name(name)?;
             validate_value(it, depth + 1)
         }),
-        AttributeValue::SS(set) if set.is_empty() => Err(ValidationError::parameter(
-            "An string set  may not be empty",
-        )),
-        AttributeValue::NS(set) if set.is_empty() => Err(ValidationError::parameter(
-            "An number set  may not be empty",
-        )),
-        AttributeValue::BS(set) if set.is_empty() => Err(ValidationError::parameter(
-            "Binary sets should not be empty",
-        )),
+        AttributeValue::SS(set) if set.is_empty() => {
+            Err(ValidationError::parameter("An string set  may not be empty"))
+        }
+        AttributeValue::NS(set) if set.is_empty() => {
+            Err(ValidationError::parameter("An number set  may not be empty"))
+        }
+        AttributeValue::BS(set) if set.is_empty() => {
+            Err(ValidationError::parameter("Binary sets should not be empty"))
+        }
         _ => Ok(()),
     }
 }

@@ -51,10 +51,7 @@ pub enum NumberError {
 
 impl Number {
     /// Zero, the only number without significant digits.
-    pub const ZERO: Self = Self {
-        coefficient: 0,
-        exponent: 0,
-    };
+    pub const ZERO: Self = Self { coefficient: 0, exponent: 0 };
 
     /// The bytes that this number counts for in an item: one per two significant digits, and
     /// one more.
@@ -72,11 +69,7 @@ impl Number {
             return out.push(SIGN_ZERO);
         }
         let negative = self.coefficient < 0;
-        out.push(if negative {
-            SIGN_NEGATIVE
-        } else {
-            SIGN_POSITIVE
-        });
+        out.push(if negative { SIGN_NEGATIVE } else { SIGN_POSITIVE });
         let start = out.len();
         let magnitude = self.magnitude() - MAGNITUDE_MIN;
         out.push(u8::try_from(magnitude).expect("magnitudes span 256 powers of ten"));
@@ -121,10 +114,7 @@ impl Number {
     }
 
     fn digit_count(&self) -> u32 {
-        self.coefficient
-            .unsigned_abs()
-            .checked_ilog10()
-            .map_or(0, |log| log + 1)
+        self.coefficient.unsigned_abs().checked_ilog10().map_or(0, |log| log + 1)
     }
 
     /// The digits shifted left until there are 38: comparable at equal magnitudes.
@@ -227,9 +217,7 @@ impl FromStr for Number {
             return Err(NumberError::TooManyDigits);
         }
         let trailing = digits.len() - digits.trim_end_matches('0').len();
-        let coefficient = significant
-            .bytes()
-            .fold(0, |sum, b| sum * 10 + i128::from(b - b'0'));
+        let coefficient = significant.bytes().fold(0, |sum, b| sum * 10 + i128::from(b - b'0'));
         let exponent = exponent + trailing as i64 - fraction.len() as i64;
         Self::normalized(if negative { -coefficient } else { coefficient }, exponent)
     }
@@ -247,9 +235,7 @@ fn parse_exponent(text: &str) -> Option<i64> {
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    let value = digits
-        .bytes()
-        .fold(0, |sum, b| ENOUGH.min(sum * 10 + i64::from(b - b'0')));
+    let value = digits.bytes().fold(0, |sum, b| ENOUGH.min(sum * 10 + i64::from(b - b'0')));
     Some(sign * value)
 }
 

@@ -65,18 +65,11 @@ impl AttributeValue {
             Self::B(bytes) => bytes.len(),
             Self::Bool(_) | Self::Null => 1,
             Self::L(list) => {
-                CONTAINER_BYTES
-                    + list
-                        .iter()
-                        .map(|value| 1 + value.size_bytes())
-                        .sum::<usize>()
+                CONTAINER_BYTES + list.iter().map(|value| 1 + value.size_bytes()).sum::<usize>()
             }
             Self::M(map) => {
                 CONTAINER_BYTES
-                    + map
-                        .iter()
-                        .map(|(k, v)| 1 + k.len() + v.size_bytes())
-                        .sum::<usize>()
+                    + map.iter().map(|(k, v)| 1 + k.len() + v.size_bytes()).sum::<usize>()
             }
             Self::SS(set) => set.iter().map(String::len).sum(),
             Self::NS(set) => set.iter().map(Number::size_bytes).sum(),
@@ -165,9 +158,6 @@ impl FromStr for AttributeType {
 
     /// Finds a type by its name on the wire; there is nothing to say about an unknown one.
     fn from_str(text: &str) -> Result<Self, ()> {
-        Self::ALL
-            .into_iter()
-            .find(|it| it.as_str() == text)
-            .ok_or(())
+        Self::ALL.into_iter().find(|it| it.as_str() == text).ok_or(())
     }
 }

@@ -299,7 +299,8 @@ impl Catalog {
             BillingMode::Provisioned => {
                 let ProvisionedThroughput { read_capacity_units, write_capacity_units } =
                     spec.throughput;
-                let units = read_capacity_units.max(0) as u64 + 3 * write_capacity_units.max(0) as u64;
+                let units =
+                    read_capacity_units.max(0) as u64 + 3 * write_capacity_units.max(0) as u64;
                 units.div_ceil(3_000).max(1)
             }
         };

@@ -62,8 +62,7 @@ impl<E: Env, M: Mutants> Flow<E, M> {
             let deadline_ns = self.shell.env().now_ns() + CALL_NS_MAX;
             let call = Call::Metadata(command.clone());
             // A command that was taken already is refused as stale: it is decided as well.
-            if let Ok(Reply::Applied(_)) =
-                self.shell.call(self.shell.me(), call, deadline_ns).await
+            if let Ok(Reply::Applied(_)) = self.shell.call(self.shell.me(), call, deadline_ns).await
             {
                 return Some(());
             }

@@ -31,8 +31,7 @@ pub async fn serve<E: Env, M: Mutants>(
     config: Config,
     mutants: M,
 ) -> Result<(), BootError> {
-    let (mut log, records) =
-        LogWriter::open(&env, config.me, config.log_segment_bytes_max).await?;
+    let (mut log, records) = LogWriter::open(&env, config.me, config.log_segment_bytes_max).await?;
     let started = |it: &LogRecord| match it {
         LogRecord::Started(times) => Some(*times),
         _ => None,

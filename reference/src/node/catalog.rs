@@ -2,8 +2,8 @@
 
 use super::core::{Core, Flow, Hosted, Machine, Output};
 use super::message::{Call, Caller, Reply};
-use crate::cut::{self, Coordinator};
 use crate::api::BackupArn;
+use crate::cut::{self, Coordinator};
 use crate::ids::{BackupId, Index, NodeId, PartitionId, Position, Term};
 use crate::metadata::{Applied, BackupState, Catalog, Command, Restore, Table, Work};
 use crate::mutants::Mutants;
@@ -66,9 +66,7 @@ impl<M: Mutants> Core<M> {
         match call {
             Call::Table(name) => Reply::Table(catalog.table(name).map(with_restore).map(Box::new)),
             Call::Tables => Reply::Tables(catalog.tables().map(|it| it.name.clone()).collect()),
-            Call::Backup(arn) => {
-                Reply::Backup(catalog.backup_by_arn(arn).cloned().map(Box::new))
-            }
+            Call::Backup(arn) => Reply::Backup(catalog.backup_by_arn(arn).cloned().map(Box::new)),
             Call::Backups => Reply::Backups(catalog.backups().cloned().collect()),
             _ => unreachable!("only look-ups come here"),
         }

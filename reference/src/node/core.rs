@@ -6,7 +6,9 @@
 
 use super::catalog::CatalogLead;
 use super::hold::CheckRound;
-use super::message::{Call, Caller, Envelope, HostSpec, LogRecord, PartitionTarget, PeerMessage, Reply};
+use super::message::{
+    Call, Caller, Envelope, HostSpec, LogRecord, PartitionTarget, PeerMessage, Reply,
+};
 use crate::cut;
 use crate::ids::{
     Attempt, BackupId, Incarnation, Index, NodeId, PartitionId, Position, RestoreId, TableId, Term,

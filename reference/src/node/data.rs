@@ -17,7 +17,10 @@ pub(super) fn trust<T>(result: Result<T, StoreFault>) -> T {
 
 impl<M: Mutants> Core<M> {
     /// The partition and what its leader keeps, if this node leads it and may append.
-    pub(super) fn led(&mut self, id: PartitionId) -> Result<(&mut Partition, &mut Lead<Call>), Reply> {
+    pub(super) fn led(
+        &mut self,
+        id: PartitionId,
+    ) -> Result<(&mut Partition, &mut Lead<Call>), Reply> {
         let Some(hosted) = self.hosted.get_mut(&id) else { return Err(Reply::NotHosted) };
         let leader = hosted.replica.leader();
         match &mut hosted.machine {
@@ -62,7 +65,14 @@ impl<M: Mutants> Core<M> {
                     Evaluated::Allowed(old) => {
                         let old = old.filter(|_| return_old);
                         let write = Write { request, key, item };
-                        self.append_write(partition, caller, write, Reply::Written(old), now_ns, out);
+                        self.append_write(
+                            partition,
+                            caller,
+                            write,
+                            Reply::Written(old),
+                            now_ns,
+                            out,
+                        );
                     }
                     Evaluated::Refused { old, after: None } => {
                         let reply = self.if_leased(partition, Reply::ConditionFailed(old), now_ns);
@@ -140,10 +150,9 @@ impl<M: Mutants> Core<M> {
 
     /// An answer from what is committed here counts only while nobody else can have committed more.
     fn if_leased(&self, partition: PartitionId, reply: Reply, now_ns: u64) -> Reply {
-        let leased = self
-            .hosted
-            .get(&partition)
-            .is_some_and(|it| it.replica.is_ready() && it.replica.has_lease(self.surroundings(now_ns)));
+        let leased = self.hosted.get(&partition).is_some_and(|it| {
+            it.replica.is_ready() && it.replica.has_lease(self.surroundings(now_ns))
+        });
         if leased { reply } else { Reply::NotLeader(None) }
     }
 

@@ -109,8 +109,14 @@ impl<M: Mutants> Core<M> {
         let mut known = Vec::new();
         for &(id, epoch) in partitions {
             let deadline_ns = now_ns + hold_ns;
-            match self.mark(id, epoch, coordinator, Hold { backup, attempt, deadline_ns }, now_ns, out)
-            {
+            match self.mark(
+                id,
+                epoch,
+                coordinator,
+                Hold { backup, attempt, deadline_ns },
+                now_ns,
+                out,
+            ) {
                 Marking::Begun => {}
                 Marking::Known(position) => known.push((id, position)),
                 Marking::Refused => refused.push(id),

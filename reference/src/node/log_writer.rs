@@ -154,6 +154,5 @@ async fn begin_segment<E: Env>(
 }
 
 fn decode(record: &wal::Record) -> Result<LogRecord, LogError> {
-    postcard::from_bytes(&record.payload)
-        .map_err(|why| LogError::Record { lsn: record.lsn, why })
+    postcard::from_bytes(&record.payload).map_err(|why| LogError::Record { lsn: record.lsn, why })
 }

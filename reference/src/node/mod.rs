@@ -24,6 +24,7 @@ mod shell;
 pub use self::core::{Config, Core, Flow, Hosted, Input, Machine, Output};
 pub use boot::{BootError, serve};
 pub use message::{
-    Call, CallError, Caller, Envelope, HostSpec, LogRecord, PartitionTarget, PeerMessage, Reply, Wire,
+    Call, CallError, Caller, Envelope, HostSpec, LogRecord, PartitionTarget, PeerMessage, Reply,
+    Wire,
 };
 pub use shell::Shell;

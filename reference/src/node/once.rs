@@ -42,7 +42,12 @@ pub(super) struct Once {
 
 impl Once {
     /// Whether the envelope of this number, from this life of a node, arrives for the first time.
-    pub(super) fn is_first_envelope(&mut self, from: Address, incarnation: u64, number: u64) -> bool {
+    pub(super) fn is_first_envelope(
+        &mut self,
+        from: Address,
+        incarnation: u64,
+        number: u64,
+    ) -> bool {
         // Earlier lives are over: what still arrives from them is as good as lost.
         let newest = self.nodes.range((from, 0)..=(from, u64::MAX)).next_back();
         if newest.is_some_and(|((_, life), _)| *life > incarnation) {

@@ -5,10 +5,10 @@ use super::core::{Awaiting, Committed, Core, Machine, Output};
 use super::message::{Caller, HostSpec, LogRecord, PeerMessage, Reply};
 use crate::ids::{Incarnation, NodeId, PartitionId, Term};
 use crate::mutants::Mutants;
+use crate::points;
 use crate::replication::{
     Effects, Heartbeat, Liveness, Message, Record, Replica, Sender, Surroundings,
 };
-use crate::points;
 use std::collections::BTreeMap;
 
 impl<M: Mutants> Core<M> {
@@ -283,9 +283,7 @@ impl<M: Mutants> Core<M> {
             });
         }
         let believed: BTreeMap<PartitionId, Term> = believed.iter().copied().collect();
-        let leads = |id: &PartitionId| {
-            self.hosted.get(id).is_some_and(|it| it.replica.is_leader())
-        };
+        let leads = |id: &PartitionId| self.hosted.get(id).is_some_and(|it| it.replica.is_leader());
         let relinquished: Vec<(PartitionId, Term)> =
             believed.iter().filter(|(id, _)| !leads(id)).map(|(id, term)| (*id, *term)).collect();
         let unknown = self.led_with(from).filter(|(id, term)| believed.get(id) != Some(term));

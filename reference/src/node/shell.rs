@@ -1,8 +1,8 @@
 //! The thin shell: it waits, carries inputs to the core and outputs from it, and runs flows.
 
 use super::core::{Committed, Core, Flow, Input, Output};
-use super::once::Once;
 use super::message::{Call, CallError, Caller, Envelope, LogRecord, Reply, Wire};
+use super::once::Once;
 use crate::env::{Address, Env, Observed, timeout};
 use crate::ids::{NodeId, PartitionId};
 use crate::mutants::Mutants;

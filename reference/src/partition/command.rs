@@ -111,14 +111,8 @@ mod tests {
         let key = ItemKey::new(PrimaryKey { partition: "p".into(), sort: Bytes::new() });
         let write = Write { request: RequestId(1), key, item: None };
         let restore = RestoreId(1);
-        let chunk = ChunkRef {
-            object: "o".into(),
-            offset: 0,
-            len: 1,
-            first: 1,
-            last: 1,
-            checksum: 0,
-        };
+        let chunk =
+            ChunkRef { object: "o".into(), offset: 0, len: 1, first: 1, last: 1, checksum: 0 };
         let commands = [
             (Command::Write(write), true),
             (Command::Marker { backup: BackupId(1), attempt: Attempt(1) }, false),

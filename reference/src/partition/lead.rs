@@ -170,4 +170,3 @@ pub fn decode_item(bytes: &[u8]) -> Result<Item, StoreFault> {
 pub fn encode_item(item: &Item) -> Bytes {
     postcard::to_stdvec(item).expect("an item is plain data").into()
 }
-

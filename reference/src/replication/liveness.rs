@@ -103,9 +103,9 @@ impl Liveness {
     /// Whether this node has promised not to elect another leader than one on `node`.
     #[must_use]
     pub fn promised(&self, node: NodeId, incarnation: Incarnation, now_ns: u64) -> bool {
-        self.peers.get(&node).is_some_and(|it| {
-            it.incarnation == incarnation && now_ns < it.promised_until_ns
-        })
+        self.peers
+            .get(&node)
+            .is_some_and(|it| it.incarnation == incarnation && now_ns < it.promised_until_ns)
     }
 
     /// When the promise to `node` ends, if it stands.

@@ -1,9 +1,9 @@
 //! One member's part in one replication group.
 
+use super::Settings;
 use super::liveness::Liveness;
 use super::log::{Entry, Log};
 use super::message::{Effects, Message, Record, Sender};
-use super::Settings;
 use crate::ids::{Incarnation, Index, NodeId, Position, Term};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
@@ -218,8 +218,7 @@ impl Replica {
     fn pre_vote(&mut self, transfer: bool, effects: &mut Effects) {
         self.role = Role::PreCandidate { votes: BTreeSet::from([self.me]), transfer };
         effects.role_changed = true;
-        let ask =
-            Message::PreVote { term: Term(self.term.0 + 1), last: self.log.last(), transfer };
+        let ask = Message::PreVote { term: Term(self.term.0 + 1), last: self.log.last(), transfer };
         effects.sends.extend(self.others().map(|it| (it, ask.clone())));
         if self.is_quorum(1) {
             self.stand(transfer, effects);
@@ -335,8 +334,7 @@ impl Replica {
         let term = self.log.term_at(self.commit).expect("what is committed is in the log");
         let position = Position { term, index: self.commit };
         let announce = Message::Committed { term: self.term, position };
-        let accepted =
-            |it: &NodeId| self.progress(*it).is_some_and(|it| it.accepted_by.is_some());
+        let accepted = |it: &NodeId| self.progress(*it).is_some_and(|it| it.accepted_by.is_some());
         effects.sends.extend(self.others().filter(accepted).map(|it| (it, announce.clone())));
     }
 
@@ -441,7 +439,9 @@ impl Replica {
                 let term = if granted { term } else { self.term };
                 effects.sends.push((from, Message::PreVoteReply { term, granted }));
             }
-            Message::PreVoteReply { term, granted } => self.on_pre_vote(from, term, granted, effects),
+            Message::PreVoteReply { term, granted } => {
+                self.on_pre_vote(from, term, granted, effects)
+            }
             Message::Vote { term, last, transfer } => {
                 self.on_vote(from, term, last, transfer, at, effects);
             }
@@ -552,7 +552,13 @@ impl Replica {
         }
     }
 
-    fn follow(&mut self, from: NodeId, incarnation: Incarnation, term: Term, effects: &mut Effects) {
+    fn follow(
+        &mut self,
+        from: NodeId,
+        incarnation: Incarnation,
+        term: Term,
+        effects: &mut Effects,
+    ) {
         assert!(
             term > self.term || !self.is_leader(),
             "two leaders in one term: {} and {from} in {term:?}",

@@ -90,13 +90,17 @@ impl Worker {
     }
 
     /// How far the partition is, if this node leads it.
-    fn progress<E: Env, M: Mutants>(&self, shell: &Shell<E, M>) -> Result<RestoreProgress, Stopped> {
+    fn progress<E: Env, M: Mutants>(
+        &self,
+        shell: &Shell<E, M>,
+    ) -> Result<RestoreProgress, Stopped> {
         let core = shell.core();
         let machine = core.hosted().get(&self.target).map(|it| &it.machine);
         let Some(Machine::Partition(state, Some(_))) = machine else {
             return Err(Stopped::NotLeader(self.target));
         };
-        let none = RestoreProgress { restore: self.restore, through: None, items: 0, complete: false };
+        let none =
+            RestoreProgress { restore: self.restore, through: None, items: 0, complete: false };
         Ok(state.restore().cloned().unwrap_or(none))
     }
 
@@ -157,8 +161,8 @@ impl Worker {
                 None => drop(items.remove(&write.key)),
             },
             Some(Command::Load { items: loaded, .. }) => items.extend(loaded),
-            Some(Command::Marker { .. } | Command::Archived(_) | Command::Loaded { .. })
-            | None => {}
+            Some(Command::Marker { .. } | Command::Archived(_) | Command::Loaded { .. }) | None => {
+            }
         }
         Ok(())
     }
@@ -173,8 +177,11 @@ impl Worker {
     ) -> Result<(), Stopped> {
         let batch_items = shell.core().config().restore_batch_items;
         let resumed = progress.through.is_some();
-        let mut skip =
-            if resumed && shell.core().mutants().resumed_restore_skips_a_range() { batch_items } else { 0 };
+        let mut skip = if resumed && shell.core().mutants().resumed_restore_skips_a_range() {
+            batch_items
+        } else {
+            0
+        };
         loop {
             let start = progress.through.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
             let behind = items.range((start, Bound::Unbounded));

@@ -153,9 +153,8 @@ pub(super) async fn scan<E: Env, M: Mutants>(
     input.validate()?;
     let table = open_table(shell, &input.table_name).await?;
     let start = input.exclusive_start_key.as_ref();
-    let mut after = start
-        .map(|key| table.spec.schema.key_from_map(key).map(ItemKey::new))
-        .transpose()?;
+    let mut after =
+        start.map(|key| table.spec.schema.key_from_map(key).map(ItemKey::new)).transpose()?;
     let items_max = input.limit.map_or(usize::MAX, |it| usize::try_from(it).expect("validated"));
     let (mut items, mut bytes) = (Vec::new(), 0);
     let first = after.as_ref().map_or(0, |it| it.hash);

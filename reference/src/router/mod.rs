@@ -40,16 +40,12 @@ pub async fn route<E: Env, M: Mutants>(
         Request::GetItem(it) => Ok(Response::GetItem(items::get(shell, it).await?)),
         Request::DeleteItem(it) => Ok(Response::DeleteItem(items::delete(shell, id, it).await?)),
         Request::Scan(it) => Ok(Response::Scan(items::scan(shell, it).await?)),
-        Request::CreateBackup(it) => {
-            Ok(Response::CreateBackup(backups::create(shell, it).await?))
-        }
+        Request::CreateBackup(it) => Ok(Response::CreateBackup(backups::create(shell, it).await?)),
         Request::DescribeBackup(it) => {
             Ok(Response::DescribeBackup(backups::describe(shell, it).await?))
         }
         Request::ListBackups(it) => Ok(Response::ListBackups(backups::list(shell, it).await?)),
-        Request::DeleteBackup(it) => {
-            Ok(Response::DeleteBackup(backups::delete(shell, it).await?))
-        }
+        Request::DeleteBackup(it) => Ok(Response::DeleteBackup(backups::delete(shell, it).await?)),
         Request::RestoreTableFromBackup(it) => {
             Ok(Response::RestoreTableFromBackup(backups::restore(shell, it).await?))
         }

@@ -51,27 +51,15 @@ pub const FIRST_SEGMENT: u64 = 1;
 
 /// The eight bytes at `offset` as a little-endian number; callers have checked the length.
 fn u64_at(bytes: &[u8], offset: usize) -> u64 {
-    u64::from_le_bytes(
-        bytes[offset..offset + 8]
-            .try_into()
-            .expect("a slice of eight bytes"),
-    )
+    u64::from_le_bytes(bytes[offset..offset + 8].try_into().expect("a slice of eight bytes"))
 }
 
 /// The four bytes at `offset` as a little-endian number; callers have checked the length.
 fn u32_at(bytes: &[u8], offset: usize) -> u32 {
-    u32::from_le_bytes(
-        bytes[offset..offset + 4]
-            .try_into()
-            .expect("a slice of four bytes"),
-    )
+    u32::from_le_bytes(bytes[offset..offset + 4].try_into().expect("a slice of four bytes"))
 }
 
 /// The two bytes at `offset` as a little-endian number; callers have checked the length.
 fn u16_at(bytes: &[u8], offset: usize) -> u16 {
-    u16::from_le_bytes(
-        bytes[offset..offset + 2]
-            .try_into()
-            .expect("a slice of two bytes"),
-    )
+    u16::from_le_bytes(bytes[offset..offset + 2].try_into().expect("a slice of two bytes"))
 }

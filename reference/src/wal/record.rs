@@ -51,15 +51,8 @@ pub const fn record_len(payload_len: usize) -> usize {
 /// If `synced_lsn` is not below `lsn`, or the payload exceeds [`PAYLOAD_LEN_MAX`]: both
 /// would write a log that cannot be recovered.
 pub fn append_record(out: &mut Vec<u8>, lsn: u64, synced_lsn: u64, kind: u8, payload: &[u8]) {
-    assert!(
-        synced_lsn < lsn,
-        "lsn {lsn} is written, yet lsn {synced_lsn} is said to be durable"
-    );
-    assert!(
-        payload.len() <= PAYLOAD_LEN_MAX,
-        "a payload of {} bytes",
-        payload.len()
-    );
+    assert!(synced_lsn < lsn, "lsn {lsn} is written, yet lsn {synced_lsn} is said to be durable");
+    assert!(payload.len() <= PAYLOAD_LEN_MAX, "a payload of {} bytes", payload.len());
     let payload_len = u32::try_from(payload.len()).expect("bounded by PAYLOAD_LEN_MAX");
     let start = out.len();
     out.reserve(record_len(payload.len()));
@@ -83,9 +76,7 @@ pub(super) fn decode_record(bytes: &[u8]) -> Result<RecordHeader, Damage> {
         return Err(Damage::Checksum { stored, computed });
     }
     if header.synced_lsn >= header.lsn {
-        return Err(Damage::SyncedAhead {
-            synced_lsn: header.synced_lsn,
-        });
+        return Err(Damage::SyncedAhead { synced_lsn: header.synced_lsn });
     }
     Ok(header)
 }
@@ -94,10 +85,7 @@ pub(super) fn decode_record(bytes: &[u8]) -> Result<RecordHeader, Damage> {
 fn decode_unverified(bytes: &[u8]) -> Result<RecordHeader, Damage> {
     let found = bytes.len() as u64;
     let Some(header) = bytes.get(..RECORD_HEADER_LEN) else {
-        return Err(Damage::Short {
-            needed: RECORD_HEADER_LEN as u64,
-            found,
-        });
+        return Err(Damage::Short { needed: RECORD_HEADER_LEN as u64, found });
     };
     if u32_at(header, 8) != MAGIC {
         return Err(Damage::NotAHeader);
@@ -108,10 +96,7 @@ fn decode_unverified(bytes: &[u8]) -> Result<RecordHeader, Damage> {
     }
     let needed = record_len(payload_len as usize);
     if bytes.len() < needed {
-        return Err(Damage::Short {
-            needed: needed as u64,
-            found,
-        });
+        return Err(Damage::Short { needed: needed as u64, found });
     }
     Ok(RecordHeader {
         lsn: u64_at(header, 16),
@@ -129,12 +114,7 @@ mod tests {
     fn a_record_reads_back_and_any_flipped_byte_is_seen() {
         let mut bytes = Vec::new();
         append_record(&mut bytes, 9, 4, 2, b"payload");
-        let header = RecordHeader {
-            lsn: 9,
-            synced_lsn: 4,
-            kind: 2,
-            payload_len: 7,
-        };
+        let header = RecordHeader { lsn: 9, synced_lsn: 4, kind: 2, payload_len: 7 };
         assert_eq!(decode_record(&bytes), Ok(header));
         for at in 0..bytes.len() {
             let mut damaged = bytes.clone();
@@ -148,18 +128,9 @@ mod tests {
         let mut bytes = Vec::new();
         append_record(&mut bytes, 1, 0, 0, b"x");
         bytes[12..16].copy_from_slice(&u32::MAX.to_le_bytes());
-        assert_eq!(
-            decode_record(&bytes),
-            Err(Damage::TooLong { found: u32::MAX })
-        );
+        assert_eq!(decode_record(&bytes), Err(Damage::TooLong { found: u32::MAX }));
         bytes[12..16].copy_from_slice(&2_u32.to_le_bytes());
-        assert_eq!(
-            decode_record(&bytes),
-            Err(Damage::Short {
-                needed: 42,
-                found: 41
-            })
-        );
+        assert_eq!(decode_record(&bytes), Err(Damage::Short { needed: 42, found: 41 }));
     }
 
     #[test]

@@ -77,11 +77,7 @@ pub fn recover(segments: &[(u64, Bytes)], node: u16) -> Result<Recovered, WalErr
     let mut scan = Scan::new(node);
     for (position, (segment, bytes)) in segments.iter().enumerate() {
         let successor = segments.get(position + 1).map(|(number, _)| *number);
-        scan.segment(Place {
-            segment: *segment,
-            bytes,
-            successor,
-        })?;
+        scan.segment(Place { segment: *segment, bytes, successor })?;
     }
     Ok(scan.recovered)
 }
@@ -96,13 +92,7 @@ struct Place<'a> {
 
 impl Place<'_> {
     fn corrupt(&self, offset: usize, lsn: u64, why: Damage, evidence: Evidence) -> WalError {
-        WalError::Corrupt {
-            segment: self.segment,
-            offset: offset as u64,
-            lsn,
-            why,
-            evidence,
-        }
+        WalError::Corrupt { segment: self.segment, offset: offset as u64, lsn, why, evidence }
     }
 }
 
@@ -176,31 +166,20 @@ impl Scan {
     fn check_header(&self, place: Place, header: Header) -> Result<(), WalError> {
         let segment = place.segment;
         if header.version != FORMAT_VERSION {
-            return Err(WalError::UnknownVersion {
-                segment,
-                found: header.version,
-            });
+            return Err(WalError::UnknownVersion { segment, found: header.version });
         }
         if header.node != self.node {
             let (expected, found) = (self.node, header.node);
-            return Err(WalError::WrongNode {
-                segment,
-                expected,
-                found,
-            });
+            return Err(WalError::WrongNode { segment, expected, found });
         }
         let lsn = self.recovered.next_lsn;
         if header.segment != segment {
-            let why = Damage::SegmentNumber {
-                found: header.segment,
-            };
+            let why = Damage::SegmentNumber { found: header.segment };
             return Err(place.corrupt(0, lsn, why, Evidence::Whole));
         }
         let begins_the_log = self.recovered.tail.is_none() && segment != FIRST_SEGMENT;
         if header.first_lsn != lsn && !(begins_the_log && header.first_lsn >= FIRST_LSN) {
-            let why = Damage::Lsn {
-                found: header.first_lsn,
-            };
+            let why = Damage::Lsn { found: header.first_lsn };
             return Err(place.corrupt(0, lsn, why, Evidence::Whole));
         }
         Ok(())
@@ -218,11 +197,7 @@ impl Scan {
             };
             let end = offset + header.record_len();
             let payload = place.bytes.slice(offset + RECORD_HEADER_LEN..end);
-            self.recovered.records.push(Record {
-                lsn,
-                kind: header.kind,
-                payload,
-            });
+            self.recovered.records.push(Record { lsn, kind: header.kind, payload });
             self.recovered.next_lsn = lsn + 1;
             offset = end;
         }

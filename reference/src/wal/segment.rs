@@ -54,10 +54,7 @@ pub(super) fn seal(header: &mut [u8]) {
 /// Reads the header at the start of a segment file.
 pub(super) fn decode_header(bytes: &[u8]) -> Result<Header, Damage> {
     let Some(header) = bytes.get(..SEGMENT_HEADER_LEN) else {
-        return Err(Damage::Short {
-            needed: SEGMENT_HEADER_LEN as u64,
-            found: bytes.len() as u64,
-        });
+        return Err(Damage::Short { needed: SEGMENT_HEADER_LEN as u64, found: bytes.len() as u64 });
     };
     if !header.starts_with(MAGIC) {
         return Err(Damage::NotAHeader);
@@ -96,12 +93,7 @@ mod tests {
     #[test]
     fn a_header_reads_back_and_any_flipped_byte_is_seen() {
         let header = encode_header(7, 3, 41);
-        let read = Header {
-            version: FORMAT_VERSION,
-            node: 7,
-            segment: 3,
-            first_lsn: 41,
-        };
+        let read = Header { version: FORMAT_VERSION, node: 7, segment: 3, first_lsn: 41 };
         assert_eq!(decode_header(&header), Ok(read));
         for at in 0..header.len() {
             let mut damaged = header.clone();
@@ -116,17 +108,9 @@ mod tests {
         assert!(segment_file_name(9) < segment_file_name(10));
         assert!(segment_file_name(10) < segment_file_name(u64::MAX));
         for segment in [0, 1, u64::MAX] {
-            assert_eq!(
-                parse_segment_file_name(&segment_file_name(segment)),
-                Some(segment)
-            );
+            assert_eq!(parse_segment_file_name(&segment_file_name(segment)), Some(segment));
         }
-        for name in [
-            "1.log",
-            "+0000000000000000001.log",
-            "00000000000000000001.tmp",
-            "",
-        ] {
+        for name in ["1.log", "+0000000000000000001.log", "00000000000000000001.tmp", ""] {
             assert_eq!(parse_segment_file_name(name), None, "{name}");
         }
     }

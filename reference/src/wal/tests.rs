@@ -36,12 +36,7 @@ impl Log {
     fn new() -> Self {
         let header = encode_header(NODE, FIRST_SEGMENT, FIRST_LSN);
         let segments = vec![(FIRST_SEGMENT, header)];
-        Log {
-            segments,
-            written: Vec::new(),
-            synced_lsn: 0,
-            synced_len: 0,
-        }
+        Log { segments, written: Vec::new(), synced_lsn: 0, synced_len: 0 }
     }
 
     fn written_and_synced(batches: &[Batch]) -> Self {
@@ -59,11 +54,7 @@ impl Log {
 
     fn write(&mut self, batch: &Batch) {
         if batch.rolls {
-            assert_eq!(
-                self.synced_lsn,
-                self.written.len() as u64,
-                "sync before the next segment"
-            );
+            assert_eq!(self.synced_lsn, self.written.len() as u64, "sync before the next segment");
             let segment = self.segments.len() as u64 + FIRST_SEGMENT;
             let header = encode_header(NODE, segment, self.synced_lsn + 1);
             self.segments.push((segment, header));
@@ -97,11 +88,8 @@ impl Log {
     }
 
     fn recover(&self) -> Result<Recovered, WalError> {
-        let segments: Vec<_> = self
-            .segments
-            .iter()
-            .map(|(number, b)| (*number, Bytes::from(b.clone())))
-            .collect();
+        let segments: Vec<_> =
+            self.segments.iter().map(|(number, b)| (*number, Bytes::from(b.clone()))).collect();
         recover(&segments, NODE)
     }
 
@@ -233,10 +221,7 @@ proptest! {
 }
 
 fn batch_of(payloads: &[&[u8]]) -> Batch {
-    Batch {
-        rolls: false,
-        payloads: payloads.iter().map(|payload| payload.to_vec()).collect(),
-    }
+    Batch { rolls: false, payloads: payloads.iter().map(|payload| payload.to_vec()).collect() }
 }
 
 #[test]
@@ -248,11 +233,7 @@ fn intact_records_behind_a_torn_one_are_dropped() {
     let recovered = log.recover().unwrap();
     assert_eq!((recovered.records.len(), recovered.next_lsn), (1, 2));
     let torn_bytes = (log.newest().len() - torn_at) as u64;
-    let tail = Tail {
-        segment: 1,
-        valid_len: torn_at as u64,
-        torn_bytes,
-    };
+    let tail = Tail { segment: 1, valid_len: torn_at as u64, torn_bytes };
     assert_eq!(recovered.tail, Some(tail));
 }
 
@@ -262,14 +243,8 @@ fn the_error_names_the_place_the_evidence_and_the_remedy() {
     flip(&mut log, 0, SEGMENT_HEADER_LEN + RECORD_HEADER_LEN, 1);
     let text = log.recover().unwrap_err().to_string();
     assert!(text.starts_with("log segment 1 is damaged at byte 512, where lsn 1 should be: "));
-    assert!(
-        text.contains("the record of lsn 2 at byte 553 knew lsn 1 to be durable"),
-        "{text}"
-    );
-    assert!(
-        text.ends_with("rebuild its replicas from their replication groups"),
-        "{text}"
-    );
+    assert!(text.contains("the record of lsn 2 at byte 553 knew lsn 1 to be durable"), "{text}");
+    assert!(text.ends_with("rebuild its replicas from their replication groups"), "{text}");
 }
 
 #[test]
@@ -279,17 +254,9 @@ fn a_segment_that_was_never_synced_is_a_torn_tail() {
         log.segments.push((2, vec![0; len]));
         let recovered = log.recover().unwrap();
         assert_eq!(recovered.next_lsn, 3);
-        let tail = Tail {
-            segment: 2,
-            valid_len: 0,
-            torn_bytes: len as u64,
-        };
+        let tail = Tail { segment: 2, valid_len: 0, torn_bytes: len as u64 };
         assert_eq!(recovered.tail, Some(tail));
-        let spans = [SegmentSpan {
-            segment: 1,
-            first_lsn: 1,
-            next_lsn: 3,
-        }];
+        let spans = [SegmentSpan { segment: 1, first_lsn: 1, next_lsn: 3 }];
         assert_eq!(recovered.segments, spans);
     }
 }
@@ -299,52 +266,25 @@ fn a_torn_header_is_damage_if_the_log_has_no_other_segment() {
     let bytes = Bytes::from(vec![0; SEGMENT_HEADER_LEN]);
     assert!(recover(&[(1, bytes.clone())], NODE).is_ok());
     let error = recover(&[(2, bytes)], NODE).unwrap_err();
-    assert!(matches!(
-        error,
-        WalError::Corrupt {
-            evidence: Evidence::NoPredecessor,
-            ..
-        }
-    ));
+    assert!(matches!(error, WalError::Corrupt { evidence: Evidence::NoPredecessor, .. }));
 }
 
 #[test]
 fn a_missing_segment_or_a_shortened_one_is_damage() {
-    let rolls = |payload: &[u8]| Batch {
-        rolls: true,
-        ..batch_of(&[payload])
-    };
+    let rolls = |payload: &[u8]| Batch { rolls: true, ..batch_of(&[payload]) };
     let log = Log::written_and_synced(&[batch_of(&[b"a"]), rolls(b"b"), rolls(b"c")]);
     let mut missing = log.clone();
     missing.segments.remove(1);
     let error = missing.recover().unwrap_err();
     let evidence = Evidence::LaterSegment { segment: 3 };
     let why = Damage::SegmentMissing;
-    assert_eq!(
-        error,
-        WalError::Corrupt {
-            segment: 2,
-            offset: 0,
-            lsn: 2,
-            why,
-            evidence
-        }
-    );
+    assert_eq!(error, WalError::Corrupt { segment: 2, offset: 0, lsn: 2, why, evidence });
 
     let mut shortened = log.clone();
     shortened.segments[1].1.truncate(SEGMENT_HEADER_LEN);
     let error = shortened.recover().unwrap_err();
     let (why, evidence) = (Damage::Lsn { found: 3 }, Evidence::Whole);
-    assert_eq!(
-        error,
-        WalError::Corrupt {
-            segment: 3,
-            offset: 0,
-            lsn: 2,
-            why,
-            evidence
-        }
-    );
+    assert_eq!(error, WalError::Corrupt { segment: 3, offset: 0, lsn: 2, why, evidence });
 
     let mut oldest_removed = log;
     oldest_removed.segments.remove(0);
@@ -356,40 +296,18 @@ fn a_missing_segment_or_a_shortened_one_is_damage() {
 fn foreign_files_are_told_from_damaged_ones() {
     let header = Bytes::from(encode_header(9, 1, 1));
     let error = recover(&[(1, header.clone())], NODE).unwrap_err();
-    assert_eq!(
-        error,
-        WalError::WrongNode {
-            segment: 1,
-            expected: NODE,
-            found: 9
-        }
-    );
+    assert_eq!(error, WalError::WrongNode { segment: 1, expected: NODE, found: 9 });
 
     let mut newer = header.to_vec();
     newer[8] = 0xff;
     segment::seal(&mut newer);
     let error = recover(&[(1, newer.into())], 9).unwrap_err();
-    assert_eq!(
-        error,
-        WalError::UnknownVersion {
-            segment: 1,
-            found: 0xff
-        }
-    );
+    assert_eq!(error, WalError::UnknownVersion { segment: 1, found: 0xff });
 
     let renamed = Bytes::from(encode_header(NODE, 7, 1));
     let error = recover(&[(1, renamed)], NODE).unwrap_err();
     let (why, evidence) = (Damage::SegmentNumber { found: 7 }, Evidence::Whole);
-    assert_eq!(
-        error,
-        WalError::Corrupt {
-            segment: 1,
-            offset: 0,
-            lsn: 1,
-            why,
-            evidence
-        }
-    );
+    assert_eq!(error, WalError::Corrupt { segment: 1, offset: 0, lsn: 1, why, evidence });
 }
 
 #[test]
@@ -414,17 +332,7 @@ fn a_whole_record_in_the_wrong_place_is_not_taken() {
     assert_eq!(with_stray(1, 0).unwrap().next_lsn, 2);
     let why = Damage::Lsn { found: 3 };
     let offset = (SEGMENT_HEADER_LEN + record_len(4)) as u64;
-    let evidence = Evidence::LaterRecord {
-        offset,
-        lsn: 3,
-        synced_lsn: 2,
-    };
-    let error = WalError::Corrupt {
-        segment: 1,
-        offset,
-        lsn: 2,
-        why,
-        evidence,
-    };
+    let evidence = Evidence::LaterRecord { offset, lsn: 3, synced_lsn: 2 };
+    let error = WalError::Corrupt { segment: 1, offset, lsn: 2, why, evidence };
     assert_eq!(with_stray(3, 2), Err(error));
 }

@@ -44,19 +44,10 @@ pub struct Difference {
 /// The first run of the plan whose hashes differ.
 pub fn first_difference(plan: &Plan, first: &Hashes, second: &Hashes) -> Option<Difference> {
     let differing = |index: &u64| first.get(index) != second.get(index);
-    let index = first
-        .keys()
-        .chain(second.keys())
-        .copied()
-        .filter(differing)
-        .min()?;
+    let index = first.keys().chain(second.keys()).copied().filter(differing).min()?;
     let request = plan.request(index)?;
     let (first, second) = (first.get(&index).copied(), second.get(&index).copied());
-    Some(Difference {
-        request,
-        first,
-        second,
-    })
+    Some(Difference { request, first, second })
 }
 
 /// Runs a seed twice with its event log and returns the first line in which the two differ,
@@ -65,18 +56,10 @@ pub fn first_differing_event(
     runner: &dyn Runner,
     request: &SeedRequest,
 ) -> Option<(usize, String, String)> {
-    let request = SeedRequest {
-        event_log: true,
-        ..request.clone()
-    };
-    let (first, second) = (
-        runner.run(&request).event_log,
-        runner.run(&request).event_log,
-    );
+    let request = SeedRequest { event_log: true, ..request.clone() };
+    let (first, second) = (runner.run(&request).event_log, runner.run(&request).event_log);
     let line = |log: &[String], at: usize| {
-        log.get(at)
-            .cloned()
-            .unwrap_or_else(|| "(the log has ended)".to_string())
+        log.get(at).cloned().unwrap_or_else(|| "(the log has ended)".to_string())
     };
     (0..first.len().max(second.len()))
         .find(|&at| first.get(at) != second.get(at))
@@ -85,10 +68,7 @@ pub fn first_differing_event(
 
 /// Writes hashes as the child process prints them: `index hash` in hexadecimal, one a line.
 pub fn to_lines(hashes: &Hashes) -> String {
-    hashes
-        .iter()
-        .map(|(index, hash)| format!("{index:x} {hash:016x}\n"))
-        .collect()
+    hashes.iter().map(|(index, hash)| format!("{index:x} {hash:016x}\n")).collect()
 }
 
 /// Reads what [`to_lines`] wrote; `None` if a line is something else.
@@ -120,12 +100,7 @@ mod tests {
     #[test]
     fn the_first_difference_is_the_earliest_of_the_plan_and_sees_missing_runs() {
         let stories = vec!["a", "b"];
-        let plan = Plan {
-            stories,
-            first_seed: 1,
-            runs: Some(4),
-            size: Size::Small,
-        };
+        let plan = Plan { stories, first_seed: 1, runs: Some(4), size: Size::Small };
         let first = Hashes::from([(0, 10), (1, 11), (2, 12), (3, 13)]);
         assert_eq!(first_difference(&plan, &first, &first), None);
         let mut second = first.clone();

@@ -27,17 +27,11 @@ impl Hunt {
                 let stories = mutant.stories.len() as u64;
                 let story = mutant.stories[(round % stories) as usize];
                 let seed = first_seed.saturating_add(round / stories);
-                let clean = SeedRequest {
-                    size,
-                    ..SeedRequest::new(story, seed)
-                };
+                let clean = SeedRequest { size, ..SeedRequest::new(story, seed) };
                 if controlled.insert((story, seed)) {
                     requests.push(clean.clone());
                 }
-                requests.push(SeedRequest {
-                    mutant: Some(mutant.name),
-                    ..clean
-                });
+                requests.push(SeedRequest { mutant: Some(mutant.name), ..clean });
             }
         }
         Hunt { requests }
@@ -85,11 +79,7 @@ impl Catch {
                     *self.oracles.entry(oracle.clone()).or_default() += 1;
                 }
                 let key = |it: &SeedRequest| (it.seed, it.story);
-                if self
-                    .first
-                    .as_ref()
-                    .is_none_or(|first| key(request) < key(first))
-                {
+                if self.first.as_ref().is_none_or(|first| key(request) < key(first)) {
                     self.first = Some(request.clone());
                 }
             }
@@ -111,14 +101,8 @@ pub struct Bag {
 impl Bag {
     /// Nothing caught yet.
     pub fn new(mutants: Vec<MutantInfo>) -> Bag {
-        let mutants = mutants
-            .into_iter()
-            .map(|info| (info, Catch::default()))
-            .collect();
-        Bag {
-            mutants,
-            control: Catch::default(),
-        }
+        let mutants = mutants.into_iter().map(|info| (info, Catch::default())).collect();
+        Bag { mutants, control: Catch::default() }
     }
 
     /// Counts one report.
@@ -130,30 +114,19 @@ impl Bag {
             return self.control.add(request, report);
         };
         let entry = self.mutants.iter_mut().find(|(info, _)| info.name == name);
-        entry
-            .expect("a hunt only runs its own mutants")
-            .1
-            .add(request, report);
+        entry.expect("a hunt only runs its own mutants").1.add(request, report);
     }
 
     /// Mutants that were tried and never caught.
     pub fn survivors(&self) -> Vec<&'static str> {
         let free = |(_, catch): &&(MutantInfo, Catch)| catch.tried > 0 && catch.caught == 0;
-        self.mutants
-            .iter()
-            .filter(free)
-            .map(|(info, _)| info.name)
-            .collect()
+        self.mutants.iter().filter(free).map(|(info, _)| info.name).collect()
     }
 
     /// Mutants that were not tried once.
     pub fn untried(&self) -> Vec<&'static str> {
         let untried = |(_, catch): &&(MutantInfo, Catch)| catch.tried == 0;
-        self.mutants
-            .iter()
-            .filter(untried)
-            .map(|(info, _)| info.name)
-            .collect()
+        self.mutants.iter().filter(untried).map(|(info, _)| info.name).collect()
     }
 
     /// The exit status: 1 if a mutant survived, or the control rang or could not be decided;
@@ -190,11 +163,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn mutant(name: &'static str, stories: &[&'static str]) -> MutantInfo {
-        MutantInfo {
-            name,
-            what: "",
-            stories: stories.to_vec(),
-        }
+        MutantInfo { name, what: "", stories: stories.to_vec() }
     }
 
     #[test]

@@ -16,9 +16,7 @@ thread_local! {
 /// the program; without it [`catch`] still works but does not know the place.
 pub fn remember_instead_of_printing() {
     set_hook(Box::new(|info: &PanicHookInfo<'_>| {
-        let place = info
-            .location()
-            .map(|at| format!(" at {}:{}", at.file(), at.line()));
+        let place = info.location().map(|at| format!(" at {}:{}", at.file(), at.line()));
         let text = format!("{}{}", message(info.payload()), place.unwrap_or_default());
         LAST.with_borrow_mut(|last| *last = Some(text));
     }));
@@ -29,8 +27,7 @@ pub fn catch<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     LAST.with_borrow_mut(Option::take);
     // What `work` was changing is given up with it, so no broken state can be seen afterwards.
     catch_unwind(AssertUnwindSafe(work)).map_err(|payload| {
-        LAST.with_borrow_mut(Option::take)
-            .unwrap_or_else(|| message(payload.as_ref()).to_string())
+        LAST.with_borrow_mut(Option::take).unwrap_or_else(|| message(payload.as_ref()).to_string())
     })
 }
 

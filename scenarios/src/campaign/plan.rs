@@ -25,10 +25,7 @@ impl Plan {
         let stories = self.stories.len() as u64;
         let story = self.stories[(index % stories) as usize];
         let seed = self.first_seed.checked_add(index / stories)?;
-        Some(SeedRequest {
-            size: self.size,
-            ..SeedRequest::new(story, seed)
-        })
+        Some(SeedRequest { size: self.size, ..SeedRequest::new(story, seed) })
     }
 }
 
@@ -61,12 +58,7 @@ mod tests {
     #[test]
     fn the_plan_ends_after_its_runs_and_at_the_last_number() {
         let stories = vec!["a", "b"];
-        let mut plan = Plan {
-            stories,
-            first_seed: 9,
-            runs: Some(3),
-            size: Size::Small,
-        };
+        let mut plan = Plan { stories, first_seed: 9, runs: Some(3), size: Size::Small };
         assert!(plan.request(2).is_some());
         assert_eq!(plan.request(3), None);
         plan.first_seed = u64::MAX;

@@ -139,12 +139,7 @@ impl<'a> Desk<'a> {
         let busy_ns = (self.limits.now_ns)().saturating_sub(begun_ns);
         self.longest_ns.fetch_max(busy_ns, Ordering::Relaxed);
         match outcome {
-            Ok(report) => Ok(Done {
-                index,
-                request,
-                report,
-                busy_ns,
-            }),
+            Ok(report) => Ok(Done { index, request, report, busy_ns }),
             Err(message) => {
                 self.crashed.store(true, Ordering::Relaxed);
                 Err((index, Crash { request, message }))

@@ -103,15 +103,8 @@ pub struct Tally {
 impl Tally {
     /// A tally of these stories, with nothing counted yet.
     pub fn new(stories: Vec<StoryInfo>) -> Tally {
-        let stories = stories
-            .into_iter()
-            .map(|info| (info, StoryTally::default()))
-            .collect();
-        Tally {
-            stories,
-            alarms: BTreeMap::new(),
-            remarks: BTreeMap::new(),
-        }
+        let stories = stories.into_iter().map(|info| (info, StoryTally::default())).collect();
+        Tally { stories, alarms: BTreeMap::new(), remarks: BTreeMap::new() }
     }
 
     /// Counts one report, whose run took `busy_ns` of real time.
@@ -119,10 +112,7 @@ impl Tally {
     /// # Panics
     /// If the request names a story that is not in the tally.
     pub fn add(&mut self, request: &SeedRequest, report: &SeedReport, busy_ns: u64) {
-        let place = self
-            .stories
-            .iter()
-            .position(|(info, _)| info.name == request.story);
+        let place = self.stories.iter().position(|(info, _)| info.name == request.story);
         let place = place.expect("a campaign only runs stories of its plan");
         self.stories[place].1.add_figures(report, busy_ns);
         self.add_verdict(place, request, sound_verdict(report));
@@ -154,11 +144,7 @@ impl Tally {
 
     fn alarm(&mut self, place: usize, request: &SeedRequest, failure: Failure) {
         let key = (place, failure.oracle.clone());
-        let new = Alarm {
-            request: request.clone(),
-            failure,
-            seeds: 0,
-        };
+        let new = Alarm { request: request.clone(), failure, seeds: 0 };
         let alarm = self.alarms.entry(key).or_insert_with(|| new.clone());
         let seeds = alarm.seeds + 1;
         if new.request.seed < alarm.request.seed {
@@ -168,15 +154,8 @@ impl Tally {
     }
 
     fn remark(&mut self, kind: RemarkKind, place: usize, request: &SeedRequest, text: String) {
-        let new = Remark {
-            request: request.clone(),
-            text,
-            seeds: 0,
-        };
-        let remark = self
-            .remarks
-            .entry((kind, place))
-            .or_insert_with(|| new.clone());
+        let new = Remark { request: request.clone(), text, seeds: 0 };
+        let remark = self.remarks.entry((kind, place)).or_insert_with(|| new.clone());
         let seeds = remark.seeds + 1;
         if new.request.seed < remark.request.seed {
             *remark = new;
@@ -193,10 +172,7 @@ impl Tally {
     pub fn conclusion(&self) -> Conclusion {
         let vacuous = self.sum(|story| story.vacuous);
         let story = |wanted: fn(&StoryTally) -> bool| {
-            self.stories
-                .iter()
-                .find(|(_, story)| wanted(story))
-                .map(|(info, _)| info.name)
+            self.stories.iter().find(|(_, story)| wanted(story)).map(|(info, _)| info.name)
         };
         if self.sum(|story| story.broken) > 0 {
             Conclusion::Broken
@@ -374,11 +350,7 @@ mod tests {
     fn an_alarm_counts_seeds_and_shows_the_first() {
         let reports = [4, 2, 9].map(|seed| report("b", seed, verdict(4, seed)));
         let tally = tally_of(&reports);
-        let oracles: Vec<&str> = tally
-            .alarms
-            .keys()
-            .map(|(_, oracle)| oracle.as_str())
-            .collect();
+        let oracles: Vec<&str> = tally.alarms.keys().map(|(_, oracle)| oracle.as_str()).collect();
         assert_eq!(oracles, ["cut", "index"]);
         let alarm = &tally.alarms[&(1, "cut".to_string())];
         assert_eq!((alarm.seeds, alarm.request.seed), (3, 2));
@@ -390,18 +362,9 @@ mod tests {
         let green = report("a", 1, Verdict::Green);
         assert_eq!(sound_verdict(&green), Verdict::Green);
         for hollow in [
-            SeedReport {
-                backups_available: 0,
-                ..green.clone()
-            },
-            SeedReport {
-                restores_compared: 0,
-                ..green.clone()
-            },
-            SeedReport {
-                items_compared: 0,
-                ..green.clone()
-            },
+            SeedReport { backups_available: 0, ..green.clone() },
+            SeedReport { restores_compared: 0, ..green.clone() },
+            SeedReport { items_compared: 0, ..green.clone() },
         ] {
             assert!(matches!(sound_verdict(&hollow), Verdict::Vacuous(_)));
         }
@@ -412,16 +375,9 @@ mod tests {
     #[test]
     fn a_story_that_never_ran_or_never_proved_anything_is_not_held() {
         let green = report("a", 1, Verdict::Green);
-        assert_eq!(
-            tally_of(std::slice::from_ref(&green)).conclusion(),
-            Conclusion::NotRun("b")
-        );
-        let mut reports: Vec<SeedReport> = (0..39)
-            .map(|seed| SeedReport {
-                seed,
-                ..green.clone()
-            })
-            .collect();
+        assert_eq!(tally_of(std::slice::from_ref(&green)).conclusion(), Conclusion::NotRun("b"));
+        let mut reports: Vec<SeedReport> =
+            (0..39).map(|seed| SeedReport { seed, ..green.clone() }).collect();
         reports.push(report("b", 1, verdict(1, 1)));
         assert_eq!(tally_of(&reports).conclusion(), Conclusion::NeverGreen("b"));
         reports.push(report("b", 2, Verdict::Green));

@@ -168,10 +168,7 @@ fn jobs(text: &str) -> Result<usize, String> {
 }
 
 fn whole_number(text: &str, max: u64) -> Result<u64, String> {
-    let number = text
-        .parse()
-        .ok()
-        .filter(|number| (1..=max).contains(number));
+    let number = text.parse().ok().filter(|number| (1..=max).contains(number));
     number.ok_or_else(|| format!("possible: a whole number from 1 to {max}"))
 }
 
@@ -235,10 +232,7 @@ fn possible_words(error: &clap::Error) -> Option<String> {
 
 fn subcommands(command: &clap::Command) -> String {
     let shown = command.get_subcommands().filter(|it| !it.is_hide_set());
-    shown
-        .map(clap::Command::get_name)
-        .collect::<Vec<_>>()
-        .join(", ")
+    shown.map(clap::Command::get_name).collect::<Vec<_>>().join(", ")
 }
 
 /// The flags of the subcommand that `usage` is about, or of `run`.
@@ -247,7 +241,5 @@ fn flags(command: &clap::Command, usage: Option<&ContextValue>) -> String {
     let about = |it: &&clap::Command| usage.split_whitespace().any(|word| word == it.get_name());
     let subcommand = command.get_subcommands().find(about).unwrap_or(command);
     let long = subcommand.get_arguments().filter_map(clap::Arg::get_long);
-    long.map(|name| format!("--{name}"))
-        .collect::<Vec<_>>()
-        .join(", ")
+    long.map(|name| format!("--{name}")).collect::<Vec<_>>().join(", ")
 }

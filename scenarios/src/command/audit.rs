@@ -36,10 +36,7 @@ pub(super) fn audit(
     bar.set_message("once more, in another process");
     let elsewhere = in_another_process(args, host)?;
     bar.finish_and_clear();
-    for (what, other) in [
-        ("later in this process", second),
-        ("in another process", elsewhere),
-    ] {
+    for (what, other) in [("later in this process", second), ("in another process", elsewhere)] {
         if let Some(difference) = first_difference(&plan, &first, &other) {
             return report(runner, &difference, what, host);
         }
@@ -82,16 +79,9 @@ fn in_another_process(args: &PlanArgs, host: &Host<'_>) -> Result<Hashes, Refusa
     words.push(format!("--seeds={}", args.seeds));
     words.push(format!("--first-seed={}", args.first_seed));
     words.push(format!("--size={}", args.size.name()));
-    words.extend(
-        args.scenario
-            .iter()
-            .map(|name| format!("--scenario={name}")),
-    );
-    let printed = (host.child)(&words).map_err(|error| {
-        Refusal(format!(
-            "the process that repeats the seeds failed: {error}"
-        ))
-    })?;
+    words.extend(args.scenario.iter().map(|name| format!("--scenario={name}")));
+    let printed = (host.child)(&words)
+        .map_err(|error| Refusal(format!("the process that repeats the seeds failed: {error}")))?;
     audit::from_lines(&printed).ok_or_else(|| {
         Refusal("the process that repeats the seeds printed something else".to_string())
     })
@@ -111,28 +101,15 @@ fn report(
     host: &mut Host<'_>,
 ) -> Result<i32, Refusal> {
     let hash = |hash: Option<u64>| hash.map_or("not run".to_string(), |it| format!("{it:016x}"));
-    let Difference {
-        request,
-        first,
-        second,
-    } = difference;
-    writeln!(
-        host.out,
-        "'{}' seed {} does not repeat itself:",
-        request.story, request.seed
-    )?;
+    let Difference { request, first, second } = difference;
+    writeln!(host.out, "'{}' seed {} does not repeat itself:", request.story, request.seed)?;
     writeln!(host.out, "  at first               {}", hash(*first))?;
     writeln!(host.out, "  {what:22} {}", hash(*second))?;
     // A seed this sick may well panic when it is run again; the hashes say enough then.
-    let event = panics::catch(|| first_differing_event(runner, request))
-        .ok()
-        .flatten();
+    let event = panics::catch(|| first_differing_event(runner, request)).ok().flatten();
     match event {
         Some((number, one, two)) => {
-            writeln!(
-                host.out,
-                "  run twice more, event {number} was the first to differ:"
-            )?;
+            writeln!(host.out, "  run twice more, event {number} was the first to differ:")?;
             writeln!(host.out, "    {one}\n    {two}")?;
         }
         None => writeln!(host.out, "  run twice more, its event logs were equal")?,

@@ -11,16 +11,8 @@ use crate::command::table::Table;
 use crate::command::{Host, Refusal, stories_named};
 use crate::report::{Runner, Size};
 
-const HEADERS: [&str; 8] = [
-    "size",
-    "seeds",
-    "nodes",
-    "partitions",
-    "median",
-    "p90",
-    "slowest",
-    "seeds/s/core",
-];
+const HEADERS: [&str; 8] =
+    ["size", "seeds", "nodes", "partitions", "median", "p90", "slowest", "seeds/s/core"];
 
 /// What was measured of one size.
 #[derive(Default)]
@@ -37,34 +29,22 @@ pub(super) fn bench(
     args: &BenchArgs,
     host: &mut Host<'_>,
 ) -> Result<i32, Refusal> {
-    let stories: Vec<_> = stories_named(runner, &args.scenario)?
-        .iter()
-        .map(|it| it.name)
-        .collect();
+    let stories: Vec<_> = stories_named(runner, &args.scenario)?.iter().map(|it| it.name).collect();
     let bar = host.bar(2 * args.seeds);
     let mut table = Table::new(&HEADERS, &[0], &[]);
     for size in [Size::Small, Size::Standard] {
         let runs = Some(args.seeds);
-        let plan = Plan {
-            stories: stories.clone(),
-            first_seed: 1,
-            runs,
-            size,
-        };
+        let plan = Plan { stories: stories.clone(), first_seed: 1, runs, size };
         let measured = measure(runner, &plan, host, &mut || bar.inc(1))?;
         table.row(row(size, measured));
     }
     bar.finish_and_clear();
     writeln!(host.out, "{}", table.draw())?;
     match (host.cpu_ns)() {
-        Some(_) => writeln!(
-            host.out,
-            "processor time of one thread (/proc/thread-self/schedstat)"
-        )?,
-        None => writeln!(
-            host.out,
-            "elapsed time: this machine does not tell a thread's own"
-        )?,
+        Some(_) => {
+            writeln!(host.out, "processor time of one thread (/proc/thread-self/schedstat)")?
+        }
+        None => writeln!(host.out, "elapsed time: this machine does not tell a thread's own")?,
     }
     Ok(0)
 }
@@ -94,11 +74,7 @@ fn measure(
 }
 
 fn row(size: Size, measured: Measured) -> [String; 8] {
-    let Measured {
-        times_ns,
-        nodes_max,
-        partitions_max,
-    } = measured;
+    let Measured { times_ns, nodes_max, partitions_max } = measured;
     let seeds = times_ns.len() as u64;
     [
         size.name().to_string(),
@@ -125,10 +101,7 @@ mod tests {
     #[test]
     fn percentiles_are_values_that_were_measured() {
         let sorted: Vec<u64> = (1..=10).collect();
-        assert_eq!(
-            [50, 90, 100].map(|percent| percentile(&sorted, percent)),
-            [5, 9, 10]
-        );
+        assert_eq!([50, 90, 100].map(|percent| percentile(&sorted, percent)), [5, 9, 10]);
         assert_eq!(percentile(&[7], 50), 7);
         assert_eq!(percentile(&[], 50), 0);
     }

@@ -39,11 +39,7 @@ pub(super) fn per_second(number: u64, ns: u64) -> String {
 
 /// `1 seed`, `2 seeds`.
 pub(super) fn plural(number: u64, noun: &str) -> String {
-    format!(
-        "{} {noun}{}",
-        count(number),
-        if number == 1 { "" } else { "s" }
-    )
+    format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
 }
 
 /// A share as a percentage with one decimal. For printing only.
@@ -57,19 +53,13 @@ mod tests {
 
     #[test]
     fn figures_read_as_people_write_them() {
-        assert_eq!(
-            [0, 999, 1_000, 1_234_567].map(count),
-            ["0", "999", "1,000", "1,234,567"]
-        );
+        assert_eq!([0, 999, 1_000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
         let durations = [0, 640, 12_345, 12_399_999, 61_050_000_000].map(duration);
         assert_eq!(durations, ["0", "640ns", "12.3us", "12.3ms", "61.0s"]);
         assert_eq!(per_second(5, 2_000_000_000), "2.5");
         assert_eq!(per_second(4_000, 2_000_000_000), "2,000");
         assert_eq!(per_second(5, 0), "-");
-        assert_eq!(
-            [plural(1, "seed"), plural(1_000, "seed")],
-            ["1 seed", "1,000 seeds"]
-        );
+        assert_eq!([plural(1, "seed"), plural(1_000, "seed")], ["1 seed", "1,000 seeds"]);
         assert_eq!(percent(0.4567), "45.7%");
     }
 }

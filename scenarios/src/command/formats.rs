@@ -97,16 +97,9 @@ fn folded(name: &str) -> String {
 }
 
 fn faults(story: &StoryTally) -> String {
-    let each = story
-        .faults
-        .iter()
-        .map(|(kind, number)| format!("{kind} {}", count(*number)));
+    let each = story.faults.iter().map(|(kind, number)| format!("{kind} {}", count(*number)));
     let text = each.collect::<Vec<_>>().join(", ");
-    if text.is_empty() {
-        "none".to_string()
-    } else {
-        text
-    }
+    if text.is_empty() { "none".to_string() } else { text }
 }
 
 /// The worst that is true of the story, with the number of its seeds.
@@ -131,12 +124,7 @@ fn verdict(story: &StoryTally) -> String {
 
 fn alarms(tally: &Tally) -> String {
     let mut text = String::new();
-    for Alarm {
-        request,
-        failure,
-        seeds,
-    } in tally.alarms.values().take(ALARMS_SHOWN_MAX)
-    {
+    for Alarm { request, failure, seeds } in tally.alarms.values().take(ALARMS_SHOWN_MAX) {
         let seeds = plural(*seeds, "seed");
         let _ = writeln!(
             text,
@@ -150,11 +138,8 @@ fn alarms(tally: &Tally) -> String {
     }
     let hidden = tally.alarms.len().saturating_sub(ALARMS_SHOWN_MAX);
     if hidden > 0 {
-        let _ = writeln!(
-            text,
-            "\nand {} of other stories or oracles",
-            plural(hidden as u64, "alarm")
-        );
+        let _ =
+            writeln!(text, "\nand {} of other stories or oracles", plural(hidden as u64, "alarm"));
     }
     text
 }
@@ -171,11 +156,7 @@ fn closing_line(summary: &Summary) -> String {
     let _ = write!(line, "{}", plural(seeds, "seed"));
     if summary.elapsed_ns > 0 {
         let speed = per_second(seeds, summary.elapsed_ns);
-        let _ = write!(
-            line,
-            " in {} ({speed} seeds/s)",
-            duration(summary.elapsed_ns)
-        );
+        let _ = write!(line, " in {} ({speed} seeds/s)", duration(summary.elapsed_ns));
     }
     for (number, word) in [
         (tally.sum(|story| story.broken), "broken"),
@@ -236,11 +217,7 @@ pub(super) fn json(summary: &Summary) -> String {
 pub(super) fn junit(summary: &Summary) -> String {
     let tally = &summary.tally;
     let bad = |wanted: fn(&StoryTally) -> bool| {
-        tally
-            .stories
-            .iter()
-            .filter(|(_, story)| wanted(story))
-            .count()
+        tally.stories.iter().filter(|(_, story)| wanted(story)).count()
     };
     let mut xml = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
@@ -253,16 +230,10 @@ pub(super) fn junit(summary: &Summary) -> String {
     for (place, (info, story)) in tally.stories.iter().enumerate() {
         let time = seconds(story.busy_ns);
         let name = escape(info.name);
-        let _ = writeln!(
-            xml,
-            "  <testcase classname=\"stillpoint\" name=\"{name}\" time=\"{time}\">"
-        );
+        let _ =
+            writeln!(xml, "  <testcase classname=\"stillpoint\" name=\"{name}\" time=\"{time}\">");
         for ((_, oracle), alarm) in tally.alarms.iter().filter(|((at, _), _)| *at == place) {
-            let body = format!(
-                "{}\n{}",
-                alarm.failure.explanation,
-                alarm.request.replay_command()
-            );
+            let body = format!("{}\n{}", alarm.failure.explanation, alarm.request.replay_command());
             let (oracle, body) = (escape(oracle), escape(&body));
             let _ = writeln!(xml, "    <failure message=\"{oracle}\">{body}</failure>");
         }
@@ -314,17 +285,11 @@ mod tests {
     #[test]
     fn long_names_break_after_an_underscore() {
         assert_eq!(folded("short_name"), "short_name");
-        assert_eq!(
-            folded("acknowledged_writes_survive_all"),
-            "acknowledged_writes_\nsurvive_all"
-        );
+        assert_eq!(folded("acknowledged_writes_survive_all"), "acknowledged_writes_\nsurvive_all");
     }
 
     #[test]
     fn text_for_xml_is_escaped() {
-        assert_eq!(
-            escape("a<b> & \"c\"\n\u{7}'"),
-            "a&lt;b&gt; &amp; &quot;c&quot;\n?&apos;"
-        );
+        assert_eq!(escape("a<b> & \"c\"\n\u{7}'"), "a&lt;b&gt; &amp; &quot;c&quot;\n?&apos;");
     }
 }

@@ -38,12 +38,7 @@ impl Host<'_> {
     /// The limits of a piece of work that may last until `deadline_ns` of the host's clock.
     pub(crate) fn limits(&self, jobs: Option<usize>, deadline_ns: Option<u64>) -> Limits<'_> {
         let (now_ns, interrupted) = (self.now_ns, self.interrupted);
-        Limits {
-            jobs: jobs.unwrap_or(self.cores),
-            now_ns,
-            deadline_ns,
-            interrupted,
-        }
+        Limits { jobs: jobs.unwrap_or(self.cores), now_ns, deadline_ns, interrupted }
     }
 
     /// A progress bar of `length` steps, hidden where nobody would see it.
@@ -52,21 +47,15 @@ impl Host<'_> {
             return ProgressBar::hidden();
         }
         let style = ProgressStyle::with_template("{elapsed_precise} [{bar:40}] {msg}");
-        let style = style
-            .expect("the template is well formed")
-            .progress_chars("=> ");
+        let style = style.expect("the template is well formed").progress_chars("=> ");
         ProgressBar::new(length).with_style(style)
     }
 }
 
 /// Calls `body` with the machine as it is.
 pub(super) fn with_machine<T>(body: impl FnOnce(&mut Host<'_>) -> T) -> T {
-    let mut out = UntilClosed {
-        inner: Some(io::stdout().lock()),
-    };
-    let mut err = UntilClosed {
-        inner: Some(io::stderr()),
-    };
+    let mut out = UntilClosed { inner: Some(io::stdout().lock()) };
+    let mut err = UntilClosed { inner: Some(io::stderr()) };
     let interrupted = listen_for_interrupts();
     let clock = machine_clock();
     body(&mut Host {
@@ -99,10 +88,7 @@ fn listen_for_interrupts() -> Arc<AtomicBool> {
 }
 
 /// Budgets and speeds are about the real machine; no simulated code can reach this clock.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "measures the campaign itself, never a seed"
-)]
+#[expect(clippy::disallowed_methods, reason = "measures the campaign itself, never a seed")]
 fn machine_clock() -> impl Fn() -> u64 + Sync {
     let begun = std::time::Instant::now();
     move || u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX)
@@ -119,17 +105,12 @@ fn thread_cpu_ns() -> Option<u64> {
 
 fn run_own_executable(args: &[String]) -> Result<String, String> {
     let executable: PathBuf = std::env::current_exe().map_err(|error| error.to_string())?;
-    let output = Command::new(executable)
-        .args(args)
-        .stdin(Stdio::null())
-        .output();
+    let output = Command::new(executable).args(args).stdin(Stdio::null()).output();
     let output = output.map_err(|error| error.to_string())?;
     if output.status.success() {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     } else {
-        let said = String::from_utf8_lossy(&output.stderr)
-            .trim()
-            .replace('\n', "; ");
+        let said = String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ");
         Err(format!("{}: {said}", output.status))
     }
 }
@@ -183,13 +164,9 @@ mod tests {
 
     #[test]
     fn a_reader_that_left_is_no_error_but_a_full_disk_is() {
-        let mut pipe = UntilClosed {
-            inner: Some(Failing(io::ErrorKind::BrokenPipe)),
-        };
+        let mut pipe = UntilClosed { inner: Some(Failing(io::ErrorKind::BrokenPipe)) };
         assert!(writeln!(pipe, "first").is_ok() && pipe.flush().is_ok());
-        let mut disk = UntilClosed {
-            inner: Some(Failing(io::ErrorKind::StorageFull)),
-        };
+        let mut disk = UntilClosed { inner: Some(Failing(io::ErrorKind::StorageFull)) };
         assert!(writeln!(disk, "first").is_err());
     }
 

@@ -44,10 +44,7 @@ pub fn main_with(runner: &dyn Runner, args: impl IntoIterator<Item = OsString>) 
         let status = panics::catch(|| execute(runner, args, host));
         status.unwrap_or_else(|message| {
             // Nothing better can be done if even standard error is gone.
-            let _ = writeln!(
-                host.err,
-                "error: stillpoint itself failed, please report: {message}"
-            );
+            let _ = writeln!(host.err, "error: stillpoint itself failed, please report: {message}");
             COULD_NOT_RUN
         })
     })
@@ -61,20 +58,16 @@ pub fn execute(
 ) -> i32 {
     let outcome = match args::parse(args) {
         Parsed::Cli(cli) => dispatch(runner, *cli, host),
-        Parsed::Help(text) => host
-            .out
-            .write_all(text.as_bytes())
-            .map(|()| 0)
-            .map_err(Into::into),
+        Parsed::Help(text) => host.out.write_all(text.as_bytes()).map(|()| 0).map_err(Into::into),
         Parsed::Wrong(line) => Err(Refusal(line)),
     };
-    outcome
-        .and_then(|status| host.out.flush().map(|()| status).map_err(Into::into))
-        .unwrap_or_else(|Refusal(line)| {
+    outcome.and_then(|status| host.out.flush().map(|()| status).map_err(Into::into)).unwrap_or_else(
+        |Refusal(line)| {
             // Nothing better can be done if even standard error is gone.
             let _ = writeln!(host.err, "error: {line}");
             COULD_NOT_RUN
-        })
+        },
+    )
 }
 
 fn dispatch(runner: &dyn Runner, cli: Cli, host: &mut Host<'_>) -> Result<i32, Refusal> {
@@ -91,11 +84,7 @@ fn dispatch(runner: &dyn Runner, cli: Cli, host: &mut Host<'_>) -> Result<i32, R
 
 fn list(runner: &dyn Runner, host: &mut Host<'_>) -> Result<i32, Refusal> {
     let stories = runner.stories();
-    let width = stories
-        .iter()
-        .map(|story| story.name.len())
-        .max()
-        .unwrap_or(0);
+    let width = stories.iter().map(|story| story.name.len()).max().unwrap_or(0);
     for story in stories {
         writeln!(host.out, "{:width$}  {}", story.name, story.claim)?;
     }
@@ -119,14 +108,7 @@ fn stories_named(runner: &dyn Runner, names: &[String]) -> Result<Vec<StoryInfo>
 
 /// The registry's own copy of `name`, or a refusal that lists what is possible.
 fn known(kind: &str, name: &str, possible: &[&'static str]) -> Result<&'static str, Refusal> {
-    possible
-        .iter()
-        .find(|it| **it == name)
-        .copied()
-        .ok_or_else(|| {
-            Refusal(format!(
-                "unknown {kind} '{name}'; possible: {}",
-                possible.join(", ")
-            ))
-        })
+    possible.iter().find(|it| **it == name).copied().ok_or_else(|| {
+        Refusal(format!("unknown {kind} '{name}'; possible: {}", possible.join(", ")))
+    })
 }

@@ -9,15 +9,8 @@ use crate::command::table::Table;
 use crate::command::{Host, Refusal, known};
 use crate::report::{MutantInfo, Runner};
 
-const HEADERS: [&str; 7] = [
-    "mutant",
-    "stories",
-    "tried",
-    "caught",
-    "probability (95 %)",
-    "oracles",
-    "first seed",
-];
+const HEADERS: [&str; 7] =
+    ["mutant", "stories", "tried", "caught", "probability (95 %)", "oracles", "first seed"];
 
 /// Hunts mutants.
 pub(super) fn mutants(
@@ -30,9 +23,7 @@ pub(super) fn mutants(
     let hunt = Hunt::new(&mutants, args.seeds, args.first_seed, args.size);
     let mut bag = Bag::new(mutants);
     let bar = host.bar(hunt.len());
-    let deadline_ns = args
-        .budget
-        .map(|seconds| begun_ns + seconds * 1_000_000_000);
+    let deadline_ns = args.budget.map(|seconds| begun_ns + seconds * 1_000_000_000);
     let limits = host.limits(args.jobs, deadline_ns);
     let mut each = |done: Done| {
         bag.add(&done.request, &done.report);
@@ -60,32 +51,18 @@ fn mutants_named(runner: &dyn Runner, names: &[String]) -> Result<Vec<MutantInfo
 }
 
 fn table(bag: &Bag) -> String {
-    let mut table = Table::new(
-        &HEADERS,
-        &[0, 1, 5, 6],
-        &[(0, 24), (1, 20), (5, 24), (6, 20)],
-    );
+    let mut table = Table::new(&HEADERS, &[0, 1, 5, 6], &[(0, 24), (1, 20), (5, 24), (6, 20)]);
     for (info, catch) in &bag.mutants {
         table.row(row(info.name, &info.stories.join(", "), catch));
     }
-    table.row(row(
-        "(none: clean control)",
-        "all of the above",
-        &bag.control,
-    ));
+    table.row(row("(none: clean control)", "all of the above", &bag.control));
     table.draw()
 }
 
 fn row(name: &str, stories: &str, catch: &Catch) -> [String; 7] {
     let (low, high) = wilson_95(catch.caught, catch.tried);
-    let oracles = catch
-        .oracles
-        .iter()
-        .map(|(oracle, seeds)| format!("{oracle} {}", count(*seeds)));
-    let first = catch
-        .first
-        .as_ref()
-        .map(|it| format!("{} of {}", it.seed, it.story));
+    let oracles = catch.oracles.iter().map(|(oracle, seeds)| format!("{oracle} {}", count(*seeds)));
+    let first = catch.first.as_ref().map(|it| format!("{} of {}", it.seed, it.story));
     [
         name.to_string(),
         stories.to_string(),
@@ -108,20 +85,12 @@ fn conclude(bag: &Bag, ending: &Ending, host: &mut Host<'_>) -> Result<i32, Refu
         Ending::OutOfTime => writeln!(host.out, "the budget ended before all seeds had run")?,
         Ending::Finished => {}
     }
-    for (info, _) in bag
-        .mutants
-        .iter()
-        .filter(|(_, catch)| catch.tried > 0 && catch.caught == 0)
-    {
+    for (info, _) in bag.mutants.iter().filter(|(_, catch)| catch.tried > 0 && catch.caught == 0) {
         writeln!(host.out, "NOT CAUGHT: {}: {}", info.name, info.what)?;
     }
     if let Some(first) = &bag.control.first {
         let seeds = plural(bag.control.caught, "seed");
-        writeln!(
-            host.out,
-            "FALSE ALARM without a mutant in {seeds}; {}",
-            first.replay_command()
-        )?;
+        writeln!(host.out, "FALSE ALARM without a mutant in {seeds}; {}", first.replay_command())?;
     }
     if bag.control.undecided > 0 {
         let seeds = plural(bag.control.undecided, "seed");
@@ -134,10 +103,7 @@ fn conclude(bag: &Bag, ending: &Ending, host: &mut Host<'_>) -> Result<i32, Refu
     if status == 0 {
         let caught = plural(bag.mutants.len() as u64, "mutant");
         let quiet = plural(bag.control.tried, "seed");
-        writeln!(
-            host.out,
-            "{caught}, all caught; no alarm in {quiet} without a mutant"
-        )?;
+        writeln!(host.out, "{caught}, all caught; no alarm in {quiet} without a mutant")?;
     }
     Ok(status)
 }

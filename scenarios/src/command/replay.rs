@@ -17,12 +17,7 @@ pub(super) fn replay(
     host: &mut Host<'_>,
 ) -> Result<i32, Refusal> {
     let request = request(runner, args)?;
-    let file = args
-        .log
-        .as_ref()
-        .and_then(|path| path.as_deref())
-        .map(create)
-        .transpose()?;
+    let file = args.log.as_ref().and_then(|path| path.as_deref()).map(create).transpose()?;
     let report = panics::catch(|| runner.run(&request))
         .map_err(|message| Refusal(crashed(&request, &message)))?;
     for line in &report.transcript {
@@ -43,17 +38,8 @@ fn request(runner: &dyn Runner, args: &ReplayArgs) -> Result<SeedRequest, Refusa
     let stories: Vec<_> = runner.stories().iter().map(|story| story.name).collect();
     let mut mutants: Vec<_> = runner.mutants().iter().map(|mutant| mutant.name).collect();
     // The canary's bug is not hunted, since every campaign catches it, but it can be replayed.
-    mutants.extend(
-        runner
-            .canary()
-            .mutant
-            .filter(|name| !mutants.contains(name)),
-    );
-    let mutant = args
-        .mutant
-        .as_deref()
-        .map(|name| known("mutant", name, &mutants))
-        .transpose()?;
+    mutants.extend(runner.canary().mutant.filter(|name| !mutants.contains(name)));
+    let mutant = args.mutant.as_deref().map(|name| known("mutant", name, &mutants)).transpose()?;
     Ok(SeedRequest {
         story: known("scenario", &args.scenario, &stories)?,
         seed: args.seed,
@@ -74,21 +60,10 @@ fn figures(report: &SeedReport) -> Vec<(&str, String)> {
         ("nodes", count(u64::from(report.nodes))),
         ("partitions", count(u64::from(report.partitions))),
         ("writes acknowledged", count(report.writes_acknowledged)),
-        (
-            "backups AVAILABLE",
-            count(u64::from(report.backups_available)),
-        ),
-        (
-            "restores compared",
-            count(u64::from(report.restores_compared)),
-        ),
+        ("backups AVAILABLE", count(u64::from(report.backups_available))),
+        ("restores compared", count(u64::from(report.restores_compared))),
         ("items compared", count(report.items_compared)),
-        (
-            "skew",
-            report
-                .skew_ns_max
-                .map_or("not measured".to_string(), duration),
-        ),
+        ("skew", report.skew_ns_max.map_or("not measured".to_string(), duration)),
         ("longest hold", duration(report.hold_ns_max)),
         ("slowest to AVAILABLE", duration(report.available_ns_max)),
         ("simulated time", duration(report.simulated_ns)),

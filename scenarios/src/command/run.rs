@@ -34,11 +34,7 @@ pub(super) fn run(
     };
     let mut tally = Tally::new(stories);
     let ending = campaign(runner, &plan, args, host, begun_ns, &mut tally);
-    let summary = Summary {
-        tally,
-        ending,
-        elapsed_ns: (host.now_ns)() - begun_ns,
-    };
+    let summary = Summary { tally, ending, elapsed_ns: (host.now_ns)() - begun_ns };
     write_reports(&summary, args.format, file, host)?;
     Ok(status(&summary, host))
 }
@@ -74,9 +70,7 @@ fn campaign(
     begun_ns: u64,
     tally: &mut Tally,
 ) -> Ending {
-    let budget_s = args
-        .budget
-        .or(args.seeds.is_none().then_some(BUDGET_S_DEFAULT));
+    let budget_s = args.budget.or(args.seeds.is_none().then_some(BUDGET_S_DEFAULT));
     let budget_ns = budget_s.map(|seconds| seconds * 1_000_000_000);
     let limits = host.limits(args.jobs, budget_ns.map(|budget_ns| begun_ns + budget_ns));
     let bar = host.bar(budget_ns.or(plan.runs).unwrap_or(0));
@@ -88,10 +82,7 @@ fn campaign(
             Some(_) => bar.set_position((host.now_ns)() - begun_ns),
             None => bar.inc(1),
         }
-        bar.set_message(format!(
-            "{} seeds, {broken} broken",
-            tally.sum(|story| story.seeds)
-        ));
+        bar.set_message(format!("{} seeds, {broken} broken", tally.sum(|story| story.seeds)));
     };
     let ending = run_all(runner, &|index| plan.request(index), &limits, &mut each);
     bar.finish_and_clear();
@@ -132,8 +123,5 @@ fn status(summary: &Summary, host: &mut Host<'_>) -> i32 {
 /// What to say of a panic outside the simulated nodes.
 pub(super) fn crashed(request: &SeedRequest, message: &str) -> String {
     let message = message.replace('\n', " ");
-    format!(
-        "the simulation itself panicked: {message}; see {}",
-        request.replay_command()
-    )
+    format!("the simulation itself panicked: {message}; see {}", request.replay_command())
 }

@@ -23,11 +23,7 @@ impl Table {
     ) -> Table {
         let mut builder = Builder::default();
         builder.push_record(headers.iter().copied());
-        Table {
-            builder,
-            words,
-            wrapped,
-        }
+        Table { builder, words, wrapped }
     }
 
     /// Adds a row.
@@ -40,9 +36,7 @@ impl Table {
         let columns = self.builder.count_columns();
         let mut table = self.builder.build();
         let line = HorizontalLine::new('-');
-        table
-            .with(Style::empty().horizontals([(1, line)]))
-            .with(Padding::new(0, 2, 0, 0));
+        table.with(Style::empty().horizontals([(1, line)])).with(Padding::new(0, 2, 0, 0));
         for column in (0..columns).filter(|column| !self.words.contains(column)) {
             table.modify(Columns::one(column), Alignment::right());
         }
@@ -50,8 +44,6 @@ impl Table {
             table.modify(Columns::one(*column), Width::wrap(*width).keep_words(true));
         }
         let text = table.to_string();
-        text.lines()
-            .map(|line| format!("{}\n", line.trim_end()))
-            .collect()
+        text.lines().map(|line| format!("{}\n", line.trim_end())).collect()
     }
 }

@@ -26,10 +26,7 @@ impl<T: Copy> Groups<T> {
             starts[key + 1] += starts[key];
         }
         let Some(filler) = some else {
-            return Self {
-                starts,
-                values: Vec::new(),
-            };
+            return Self { starts, values: Vec::new() };
         };
         let mut values = vec![filler; starts[keys] as usize];
         let mut next = starts.clone();
@@ -84,9 +81,7 @@ impl<'a> ByKey<'a> {
             keys,
             operations: Groups::new(
                 size,
-                (0..)
-                    .zip(&history.operations)
-                    .map(|(number, op)| (op.key, number)),
+                (0..).zip(&history.operations).map(|(number, op)| (op.key, number)),
             ),
             entries: log.map(|log| Groups::new(size, placed(log))),
             items: Groups::new(size, items.iter().map(|item| (item.key, *item))),
@@ -95,18 +90,14 @@ impl<'a> ByKey<'a> {
 
     /// Every key of which anything is known.
     pub(crate) fn cases(&self) -> impl Iterator<Item = Case<'_>> {
-        (0..self.keys)
-            .map(|key| self.case(KeyId(key)))
-            .filter(|case| !case.is_empty())
+        (0..self.keys).map(|key| self.case(KeyId(key))).filter(|case| !case.is_empty())
     }
 
     /// What is known of this key.
     pub(crate) fn case(&self, key: KeyId) -> Case<'_> {
         let operations = self.operations.of(key);
         let identified = |&number: &u32| {
-            self.history.operations[number as usize]
-                .write
-                .map(|write| (write, number))
+            self.history.operations[number as usize].write.map(|write| (write, number))
         };
         let mut writes: Vec<(WriteId, u32)> = operations.iter().filter_map(identified).collect();
         writes.sort_unstable();
@@ -125,15 +116,7 @@ fn placed(log: &CommittedLog) -> impl Iterator<Item = (KeyId, Entry)> + Clone {
     (0..).zip(&log.partitions).flat_map(|(partition, entries)| {
         (0..).zip(&entries.entries).map(move |(index, entry)| {
             let (write, deletes) = (entry.write, entry.deletes);
-            (
-                entry.key,
-                Entry {
-                    write,
-                    deletes,
-                    partition,
-                    index,
-                },
-            )
+            (entry.key, Entry { write, deletes, partition, index })
         })
     })
 }
@@ -184,9 +167,7 @@ impl<'a> Case<'a> {
 
     /// What the restored table holds at this key: its first item, if it has several.
     pub(crate) fn found(&self) -> Seen {
-        self.items
-            .first()
-            .map_or(Seen::Absent, |item| Seen::Version(item.write))
+        self.items.first().map_or(Seen::Absent, |item| Seen::Version(item.write))
     }
 }
 

@@ -80,19 +80,11 @@ impl Findings {
             items => {
                 self.differences.twice.push(case.name());
                 let found = items.iter().map(|item| item.write).collect();
-                return Err(Box::new(Witness::Twice {
-                    key: case.name(),
-                    found,
-                }));
+                return Err(Box::new(Witness::Twice { key: case.name(), found }));
             }
         };
-        let witness = |why| {
-            Box::new(Witness::Unfounded {
-                key: case.name(),
-                found: item.write,
-                why,
-            })
-        };
+        let witness =
+            |why| Box::new(Witness::Unfounded { key: case.name(), found: item.write, why });
         let writer = founded(case, item.write, logged).map_err(|why| {
             self.differences.unfounded.push((case.name(), item.write));
             witness(*why)
@@ -107,16 +99,10 @@ impl Findings {
 
     /// What concerns the restored table as a whole.
     fn add_whole(&mut self, history: &History, observed: &Observed) {
-        let Observed {
-            unknown_items,
-            settings_differ,
-            second,
-            ..
-        } = observed;
+        let Observed { unknown_items, settings_differ, second, .. } = observed;
         if !unknown_items.is_empty() {
             let items = unknown_items.clone();
-            self.unfounded
-                .get_or_insert(Box::new(Witness::Invented { items }));
+            self.unfounded.get_or_insert(Box::new(Witness::Invented { items }));
         }
         self.differences.unknown.clone_from(unknown_items);
         self.differences.settings.clone_from(settings_differ);
@@ -134,16 +120,8 @@ impl Findings {
         prefix: Option<Box<Witness>>,
     ) -> Judgement {
         let (request_ns, answer_ns) = (observed.request_ns, observed.answer_ns);
-        let cut = Cut {
-            by_key,
-            instants: &self.instants,
-            unattributed: self.unattributed,
-        };
-        let window = if self.unexplained.is_none() {
-            self.instants.window()
-        } else {
-            None
-        };
+        let cut = Cut { by_key, instants: &self.instants, unattributed: self.unattributed };
+        let window = if self.unexplained.is_none() { self.instants.window() } else { None };
         let explained = |verdict: &dyn Fn(&Window) -> Verdict| match (&self.unexplained, &window) {
             (Some(witness), _) => Verdict::Violated(witness.clone()),
             (None, Some(window)) => verdict(window),
@@ -161,13 +139,8 @@ impl Findings {
             p5: explained(&|window| cut.in_real_time(window, request_ns, answer_ns)),
             p6: Verdict::from_witness(restore),
             skew_ns: window.as_ref().map(|window| window.gap),
-            distance_ns: window
-                .as_ref()
-                .map(|_| self.instants.distance(request_ns, answer_ns)),
-            instants: window.as_ref().map(|w| Instants {
-                from_ns: w.from,
-                until_ns: w.until,
-            }),
+            distance_ns: window.as_ref().map(|_| self.instants.distance(request_ns, answer_ns)),
+            instants: window.as_ref().map(|w| Instants { from_ns: w.from, until_ns: w.until }),
             unattributed: self.unattributed,
         }
     }
@@ -205,10 +178,7 @@ impl Cut<'_> {
         let clipped = match self.instants.clipped(request_ns, answer_ns) {
             Ok(clipped) => clipped,
             Err(nearest) => {
-                let request = Instants {
-                    from_ns: request_ns,
-                    until_ns: answer_ns,
-                };
+                let request = Instants { from_ns: request_ns, until_ns: answer_ns };
                 let bound = self.bound(self.instants, nearest);
                 return Verdict::Violated(Box::new(Witness::OutsideRequest { request, bound }));
             }
@@ -235,10 +205,7 @@ impl Cut<'_> {
         Bound {
             key: case.name(),
             found: case.found(),
-            instants: Instants {
-                from_ns: span.from.at,
-                until_ns: span.until.at,
-            },
+            instants: Instants { from_ns: span.from.at, until_ns: span.until.at },
             from_by: forced(span.from.by),
             until_by: forced(span.until.by),
             others: u32::try_from(unions.count(owner) - 1).unwrap_or(u32::MAX),
@@ -256,12 +223,7 @@ fn founded(case: &Case<'_>, write: WriteId, logged: bool) -> Result<u32, Box<Unf
     if !possible(op) {
         return Err(Box::new(Unfounded::Refused(*op)));
     }
-    if logged
-        && !case
-            .entries
-            .iter()
-            .any(|entry| entry.write == write && !entry.deletes)
-    {
+    if logged && !case.entries.iter().any(|entry| entry.write == write && !entry.deletes) {
         return Err(Box::new(Unfounded::NotCommitted(*op)));
     }
     Ok(writer)

@@ -27,20 +27,12 @@ fn judge_key(case: &Case<'_>) -> Option<Box<Witness>> {
     let timeline = Timeline::new(case);
     foreign_entry(case, &timeline)
         .or_else(|| order(case, &timeline))
-        .or_else(|| {
-            case.operations
-                .iter()
-                .find_map(|&number| explained(case, &timeline, number))
-        })
+        .or_else(|| case.operations.iter().find_map(|&number| explained(case, &timeline, number)))
 }
 
 fn wrong(case: &Case<'_>, what: &str, because: &[u32]) -> Option<Box<Witness>> {
     let because = case.evidence(because);
-    Some(Box::new(Witness::Log {
-        key: case.name(),
-        what: what.to_owned(),
-        because,
-    }))
+    Some(Box::new(Witness::Log { key: case.name(), what: what.to_owned(), because }))
 }
 
 /// An entry that nobody asked for, that was refused, or that stands in the log twice.
@@ -62,11 +54,7 @@ fn foreign_entry(case: &Case<'_>, timeline: &Timeline) -> Option<Box<Witness>> {
             return wrong(case, "a refused write was committed", &[position.op]);
         }
         if entry.deletes != (op.kind == OperationKind::Delete) {
-            return wrong(
-                case,
-                "a put was committed as a delete, or the reverse",
-                &[position.op],
-            );
+            return wrong(case, "a put was committed as a delete, or the reverse", &[position.op]);
         }
         None
     })
@@ -112,9 +100,7 @@ fn explained(case: &Case<'_>, timeline: &Timeline, number: u32) -> Option<Box<Wi
 
 fn committed(case: &Case<'_>, timeline: &Timeline, number: u32) -> Option<Box<Witness>> {
     let op = case.op(number);
-    let logged = op
-        .write
-        .is_some_and(|write| timeline.position(write).is_some());
+    let logged = op.write.is_some_and(|write| timeline.position(write).is_some());
     let without_effect = |op: &Operation| {
         op.kind == OperationKind::Delete
             && op.conditional.is_none()
@@ -123,11 +109,7 @@ fn committed(case: &Case<'_>, timeline: &Timeline, number: u32) -> Option<Box<Wi
     if logged || without_effect(op) {
         return None;
     }
-    wrong(
-        case,
-        "an acknowledged write is not in the committed log",
-        &[number],
-    )
+    wrong(case, "an acknowledged write is not in the committed log", &[number])
 }
 
 /// A read must not return before the write it saw was called, nor, if it is strongly consistent,
@@ -138,11 +120,7 @@ fn version_read(case: &Case<'_>, timeline: &Timeline, number: u32) -> Option<Box
         return None;
     };
     let Some(place) = timeline.position(write) else {
-        return wrong(
-            case,
-            "a read saw a version that was never committed",
-            &[number],
-        );
+        return wrong(case, "a read saw a version that was never committed", &[number]);
     };
     let position = timeline.positions()[place];
     if position.from.at > over_ns(op) {

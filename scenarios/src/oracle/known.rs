@@ -64,10 +64,7 @@ impl Timeline {
 
     /// The state that this committed version is.
     pub(crate) fn position(&self, write: WriteId) -> Option<usize> {
-        let place = self
-            .versions
-            .binary_search_by_key(&write, |&(id, _)| id)
-            .ok()?;
+        let place = self.versions.binary_search_by_key(&write, |&(id, _)| id).ok()?;
         Some(self.versions[place].1)
     }
 
@@ -75,9 +72,9 @@ impl Timeline {
     pub(crate) fn reflecting(&self, found: Seen) -> Vec<usize> {
         match found {
             Seen::Version(write) => self.position(write).into_iter().collect(),
-            Seen::Absent => (0..self.positions.len())
-                .filter(|&p| self.positions[p].absent())
-                .collect(),
+            Seen::Absent => {
+                (0..self.positions.len()).filter(|&p| self.positions[p].absent()).collect()
+            }
         }
     }
 
@@ -94,11 +91,7 @@ impl Timeline {
         }
         let last = reflecting.last().map(of);
         let because = last.map_or(Vec::new(), |s| case.evidence(&[s.from.by, s.until.by]));
-        Err(Box::new(Witness::NoInstant {
-            key: case.name(),
-            found,
-            because,
-        }))
+        Err(Box::new(Witness::NoInstant { key: case.name(), found, because }))
     }
 
     /// The latest call among operations that stand before the write at `place`: if the write was
@@ -128,15 +121,11 @@ impl Timeline {
             op: case.writer(entry.write).unwrap_or(NOBODY),
             ..start
         };
-        let positions: Vec<Position> = std::iter::once(start)
-            .chain(case.entries.iter().map(after))
-            .collect();
+        let positions: Vec<Position> =
+            std::iter::once(start).chain(case.entries.iter().map(after)).collect();
         let mut versions: Vec<_> = (1..).zip(case.entries).map(|(p, e)| (e.write, p)).collect();
         versions.sort_unstable();
-        Self {
-            positions,
-            versions,
-        }
+        Self { positions, versions }
     }
 
     fn add_version_reads(&mut self, case: &Case<'_>) {
@@ -149,16 +138,11 @@ impl Timeline {
                 continue;
             };
             let position = &mut self.positions[place];
-            position.read_first = position.read_first.earlier(Edge {
-                at: over_ns(op),
-                by: number,
-            });
+            position.read_first = position.read_first.earlier(Edge { at: over_ns(op), by: number });
             // An eventually consistent read may see what was replaced long before its call.
             if op.kind == OperationKind::Read {
-                position.read_last = position.read_last.later(Edge {
-                    at: op.invoke_ns,
-                    by: number,
-                });
+                position.read_last =
+                    position.read_last.later(Edge { at: op.invoke_ns, by: number });
             }
         }
     }
@@ -168,25 +152,12 @@ impl Timeline {
         for place in 1..self.positions.len() {
             let before = self.before_write(place);
             let by = self.positions[place].op;
-            let invoke_ns = if by == NOBODY {
-                0
-            } else {
-                case.op(by).invoke_ns
-            };
+            let invoke_ns = if by == NOBODY { 0 } else { case.op(by).invoke_ns };
             self.positions[place].from = before.later(Edge { at: invoke_ns, by });
         }
         for place in (1..self.positions.len()).rev() {
-            let Position {
-                op: by,
-                until,
-                read_first,
-                ..
-            } = self.positions[place];
-            let answer_ns = if by == NOBODY {
-                u64::MAX
-            } else {
-                over_ns(case.op(by))
-            };
+            let Position { op: by, until, read_first, .. } = self.positions[place];
+            let answer_ns = if by == NOBODY { u64::MAX } else { over_ns(case.op(by)) };
             let write = Edge { at: answer_ns, by };
             self.positions[place - 1].until = until.earlier(read_first).earlier(write);
         }
@@ -206,14 +177,8 @@ impl Timeline {
         for absence in absences {
             let legal = self.legal(&absent, &absence);
             if let (Some(&low), Some(&high)) = (legal.first(), legal.last()) {
-                above[high] = above[high].later(Edge {
-                    at: absence.invoke_ns,
-                    by: absence.op,
-                });
-                below[low] = below[low].earlier(Edge {
-                    at: absence.over_ns,
-                    by: absence.op,
-                });
+                above[high] = above[high].later(Edge { at: absence.invoke_ns, by: absence.op });
+                below[low] = below[low].earlier(Edge { at: absence.over_ns, by: absence.op });
             }
         }
         for place in 1..self.positions.len() {
@@ -245,20 +210,12 @@ impl Timeline {
                 OperationKind::Put | OperationKind::EventualRead => false,
             }
         };
-        case.operations
-            .iter()
-            .filter(proves)
-            .map(|&number| absence(case, number))
-            .collect()
+        case.operations.iter().filter(proves).map(|&number| absence(case, number)).collect()
     }
 }
 
 fn absence(case: &Case<'_>, number: u32) -> Absence {
     let op = case.op(number);
     debug_assert!(possible(op), "a refused operation proves nothing");
-    Absence {
-        op: number,
-        invoke_ns: op.invoke_ns,
-        over_ns: over_ns(op),
-    }
+    Absence { op: number, invoke_ns: op.invoke_ns, over_ns: over_ns(op) }
 }

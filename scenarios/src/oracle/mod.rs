@@ -135,20 +135,13 @@ impl Judgement {
     #[must_use]
     pub fn strongest(&self) -> Option<Level> {
         let levels = self.levels();
-        levels
-            .iter()
-            .take_while(|(_, verdict)| verdict.holds())
-            .map(|(level, _)| *level)
-            .last()
+        levels.iter().take_while(|(_, verdict)| verdict.holds()).map(|(level, _)| *level).last()
     }
 
     /// The weakest level that is violated.
     #[must_use]
     pub fn weakest_violated(&self) -> Option<Level> {
-        self.levels()
-            .iter()
-            .find(|(_, verdict)| verdict.violated())
-            .map(|(level, _)| *level)
+        self.levels().iter().find(|(_, verdict)| verdict.violated()).map(|(level, _)| *level)
     }
 }
 
@@ -194,9 +187,7 @@ pub fn judge(history: &History, log: Option<&CommittedLog>, observed: &Observed)
 
 /// Turns every pass into "undecided".
 fn undecide(judgement: &mut Judgement, missing: &str) {
-    let Judgement {
-        p0, p3, p4, p5, p6, ..
-    } = judgement;
+    let Judgement { p0, p3, p4, p5, p6, .. } = judgement;
     for verdict in [p0, p3, p4, p5, p6] {
         if verdict.holds() {
             *verdict = Verdict::Undecided(missing.to_owned());

@@ -19,13 +19,8 @@ impl Prefixes {
     pub(crate) fn add(&mut self, case: &Case<'_>, timeline: &Timeline, found: Seen) {
         let reflecting = timeline.reflecting(found);
         let mut first = 0;
-        for run in case
-            .entries
-            .chunk_by(|one, other| one.partition == other.partition)
-        {
-            let spans = reflecting
-                .iter()
-                .map(|&place| length(run, place.saturating_sub(first)));
+        for run in case.entries.chunk_by(|one, other| one.partition == other.partition) {
+            let spans = reflecting.iter().map(|&place| length(run, place.saturating_sub(first)));
             for span in union(spans.collect()) {
                 self.lengths.push((run[0].partition, case.key, found, span));
             }
@@ -64,17 +59,9 @@ impl Prefixes {
 /// The lengths of prefix that hold exactly the first `included` of a key's entries in one log.
 fn length(run: &[Entry], included: usize) -> Span {
     let edge = |at: u64| Edge { at, by: NOBODY };
-    let from = included
-        .min(run.len())
-        .checked_sub(1)
-        .map_or(0, |last| run[last].index + 1);
-    let until = run
-        .get(included)
-        .map_or(u64::MAX, |next| u64::from(next.index));
-    Span {
-        from: edge(u64::from(from)),
-        until: edge(until),
-    }
+    let from = included.min(run.len()).checked_sub(1).map_or(0, |last| run[last].index + 1);
+    let until = run.get(included).map_or(u64::MAX, |next| u64::from(next.index));
+    Span { from: edge(u64::from(from)), until: edge(until) }
 }
 
 fn contradiction(
@@ -84,10 +71,7 @@ fn contradiction(
     window: &Window,
 ) -> Witness {
     let position = |(owner, span): (u32, Span)| {
-        let found = lengths
-            .iter()
-            .find(|(_, key, ..)| key.0 == owner)
-            .map(|&(.., found, _)| found);
+        let found = lengths.iter().find(|(_, key, ..)| key.0 == owner).map(|&(.., found, _)| found);
         Position {
             key: keys.name(KeyId(owner)),
             found: found.unwrap_or(Seen::Absent),
@@ -95,11 +79,7 @@ fn contradiction(
         }
     };
     let (longer, shorter) = (position(window.later), position(window.earlier));
-    Witness::Prefix {
-        partition,
-        longer,
-        shorter,
-    }
+    Witness::Prefix { partition, longer, shorter }
 }
 
 /// Compares each key with the state at the longest prefix that a present item implies.
@@ -109,16 +89,11 @@ fn compare(
     by_key: &ByKey<'_>,
     differences: &mut Differences,
 ) {
-    let present = lengths
-        .iter()
-        .filter(|(_, _, found, _)| *found != Seen::Absent);
+    let present = lengths.iter().filter(|(_, _, found, _)| *found != Seen::Absent);
     let implied = present.map(|(.., span)| span.from.at).max().unwrap_or(0);
     for spans in lengths.chunk_by(|one, other| one.1 == other.1) {
         let (partition, key, found, _) = spans[0];
-        if spans
-            .iter()
-            .any(|(.., span)| span.from.at <= implied && implied <= span.until.at)
-        {
+        if spans.iter().any(|(.., span)| span.from.at <= implied && implied <= span.until.at) {
             continue;
         }
         let owed = owed(&by_key.case(key), partition, implied);

@@ -16,10 +16,7 @@ impl Edge {
     /// No bound from below.
     pub(crate) const START: Self = Self { at: 0, by: NOBODY };
     /// No bound from above.
-    pub(crate) const NEVER: Self = Self {
-        at: u64::MAX,
-        by: NOBODY,
-    };
+    pub(crate) const NEVER: Self = Self { at: u64::MAX, by: NOBODY };
 
     pub(crate) fn later(self, other: Self) -> Self {
         if other.at > self.at { other } else { self }
@@ -44,10 +41,7 @@ impl Span {
 
     /// How far the interval lies from `[from, until]`: 0 if they meet.
     fn distance(&self, from: u64, until: u64) -> u64 {
-        self.from
-            .at
-            .saturating_sub(until)
-            .max(from.saturating_sub(self.until.at))
+        self.from.at.saturating_sub(until).max(from.saturating_sub(self.until.at))
     }
 }
 
@@ -73,27 +67,15 @@ pub(crate) fn without(spans: &[Span], holes: &[Span]) -> Vec<Span> {
     let mut left = Vec::with_capacity(spans.len());
     let mut first = 0;
     for span in spans {
-        while holes
-            .get(first)
-            .is_some_and(|hole| hole.until.at <= span.from.at)
-        {
+        while holes.get(first).is_some_and(|hole| hole.until.at <= span.from.at) {
             first += 1;
         }
         let mut from = span.from;
-        for hole in holes[first..]
-            .iter()
-            .take_while(|hole| hole.from.at < span.until.at)
-        {
-            left.push(Span {
-                from,
-                until: hole.from,
-            });
+        for hole in holes[first..].iter().take_while(|hole| hole.from.at < span.until.at) {
+            left.push(Span { from, until: hole.from });
             from = from.later(hole.until);
         }
-        left.push(Span {
-            from,
-            until: span.until,
-        });
+        left.push(Span { from, until: span.until });
     }
     left.retain(|span| !span.is_empty());
     left
@@ -121,8 +103,7 @@ pub(crate) struct Window {
 impl Unions {
     /// Adds one owner's disjoint ascending intervals; there must be at least one.
     pub(crate) fn add(&mut self, owner: u32, spans: impl IntoIterator<Item = Span>) {
-        self.spans
-            .extend(spans.into_iter().map(|span| (owner, span)));
+        self.spans.extend(spans.into_iter().map(|span| (owner, span)));
     }
 
     /// The smallest window that meets every owner's union; `None` when there is no owner.
@@ -133,18 +114,12 @@ impl Unions {
     pub(crate) fn window(&self) -> Option<Window> {
         let spans = &self.spans;
         let first = |place: usize| place == 0 || spans[place - 1].0 != spans[place].0;
-        let mut latest = (0..spans.len())
-            .filter(|&p| first(p))
-            .max_by_key(|&p| spans[p].1.from)?;
+        let mut latest = (0..spans.len()).filter(|&p| first(p)).max_by_key(|&p| spans[p].1.from)?;
         let mut order: Vec<usize> = (0..spans.len()).collect();
         order.sort_unstable_by_key(|&place| (spans[place].1.until.at, place));
         let mut best: Option<(u64, usize, usize)> = None;
         for place in order {
-            let gap = spans[latest]
-                .1
-                .from
-                .at
-                .saturating_sub(spans[place].1.until.at);
+            let gap = spans[latest].1.from.at.saturating_sub(spans[place].1.until.at);
             if best.is_none_or(|(least, ..)| gap < least) {
                 best = Some((gap, latest, place));
             }
@@ -159,13 +134,7 @@ impl Unions {
         best.map(|(gap, later, earlier)| {
             let ends = (spans[later].1.from.at, spans[earlier].1.until.at);
             let (from, until) = (ends.0.min(ends.1), ends.0.max(ends.1));
-            Window {
-                gap,
-                from,
-                until,
-                later: spans[later],
-                earlier: spans[earlier],
-            }
+            Window { gap, from, until, later: spans[later], earlier: spans[earlier] }
         })
     }
 
@@ -178,17 +147,9 @@ impl Unions {
         for union in self.spans.chunk_by(|one, other| one.0 == other.0) {
             let owner = union[0].0;
             let before = clipped.spans.len();
-            clipped.add(
-                owner,
-                union
-                    .iter()
-                    .map(|(_, span)| clip(*span, from, until))
-                    .filter(some),
-            );
+            clipped.add(owner, union.iter().map(|(_, span)| clip(*span, from, until)).filter(some));
             if clipped.spans.len() == before {
-                let nearest = union
-                    .iter()
-                    .min_by_key(|(_, span)| span.distance(from, until));
+                let nearest = union.iter().min_by_key(|(_, span)| span.distance(from, until));
                 return Err(*nearest.expect("a chunk is not empty"));
             }
         }
@@ -199,11 +160,7 @@ impl Unions {
     pub(crate) fn distance(&self, from: u64, until: u64) -> u64 {
         let unions = self.spans.chunk_by(|one, other| one.0 == other.0);
         let nearest = |union: &[(u32, Span)]| {
-            union
-                .iter()
-                .map(|(_, span)| span.distance(from, until))
-                .min()
-                .unwrap_or(0)
+            union.iter().map(|(_, span)| span.distance(from, until)).min().unwrap_or(0)
         };
         unions.map(nearest).max().unwrap_or(0)
     }
@@ -216,14 +173,8 @@ impl Unions {
 
 fn clip(span: Span, from: u64, until: u64) -> Span {
     Span {
-        from: span.from.later(Edge {
-            at: from,
-            by: NOBODY,
-        }),
-        until: span.until.earlier(Edge {
-            at: until,
-            by: NOBODY,
-        }),
+        from: span.from.later(Edge { at: from, by: NOBODY }),
+        until: span.until.earlier(Edge { at: until, by: NOBODY }),
     }
 }
 
@@ -238,18 +189,11 @@ mod tests {
 
     fn spans(ends: &[(u64, u64)]) -> Vec<Span> {
         let edge = |at| Edge { at, by: NOBODY };
-        ends.iter()
-            .map(|&(from, until)| Span {
-                from: edge(from),
-                until: edge(until),
-            })
-            .collect()
+        ends.iter().map(|&(from, until)| Span { from: edge(from), until: edge(until) }).collect()
     }
 
     fn holds(spans: &[Span], at: u64) -> bool {
-        spans
-            .iter()
-            .any(|span| span.from.at <= at && at <= span.until.at)
+        spans.iter().any(|span| span.from.at <= at && at <= span.until.at)
     }
 
     fn some_spans() -> impl Strategy<Value = Vec<(u64, u64)>> {

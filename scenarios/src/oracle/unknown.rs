@@ -42,55 +42,30 @@ pub(crate) fn explain(case: &Case<'_>, found: Seen) -> Result<Explained, Box<Wit
     let spans: Vec<Span> = union(spans).into_iter().map(from_start).collect();
     if spans.is_empty() {
         let because = case.evidence(&candidates.refuted);
-        return Err(Box::new(Witness::NoInstant {
-            key: case.name(),
-            found,
-            because,
-        }));
+        return Err(Box::new(Witness::NoInstant { key: case.name(), found, because }));
     }
-    Ok(Explained {
-        spans,
-        unattributed: chains.unattributed(),
-    })
+    Ok(Explained { spans, unattributed: chains.unattributed() })
 }
 
 fn contradiction(case: &Case<'_>, because: &[u32]) -> Box<Witness> {
-    Box::new(Witness::NotLinearizable {
-        key: case.name(),
-        because: case.evidence(because),
-    })
+    Box::new(Witness::NotLinearizable { key: case.name(), because: case.evidence(because) })
 }
 
 /// Instants are counted from 1 while blocks are compared: 0 is the state before the history, so
 /// that it comes before every operation.
 fn called(op: &Operation, by: u32) -> Edge {
-    Edge {
-        at: op.invoke_ns.saturating_add(1),
-        by,
-    }
+    Edge { at: op.invoke_ns.saturating_add(1), by }
 }
 
 fn answered(op: &Operation, by: u32) -> Edge {
-    let at = op
-        .acknowledged_ns()
-        .map_or(u64::MAX, |at| at.saturating_add(1));
+    let at = op.acknowledged_ns().map_or(u64::MAX, |at| at.saturating_add(1));
     Edge { at, by }
 }
 
 fn from_start(span: Span) -> Span {
-    let back = |edge: Edge| Edge {
-        at: edge.at.saturating_sub(1),
-        ..edge
-    };
-    let until = if span.until.at == u64::MAX {
-        span.until
-    } else {
-        back(span.until)
-    };
-    Span {
-        from: back(span.from),
-        until,
-    }
+    let back = |edge: Edge| Edge { at: edge.at.saturating_sub(1), ..edge };
+    let until = if span.until.at == u64::MAX { span.until } else { back(span.until) };
+    Span { from: back(span.from), until }
 }
 
 /// The intervals of every write that the restored state may reflect.
@@ -107,13 +82,7 @@ struct Candidates<'a> {
 
 impl<'a> Candidates<'a> {
     fn new(chains: &'a Chains, zones: &'a Zones) -> Self {
-        Self {
-            chains,
-            zones,
-            open: Vec::new(),
-            inside: Vec::new(),
-            refuted: Vec::new(),
-        }
+        Self { chains, zones, open: Vec::new(), inside: Vec::new(), refuted: Vec::new() }
     }
 
     /// A write that certainly happened.
@@ -144,10 +113,7 @@ impl<'a> Candidates<'a> {
     fn add_not_yet_written(&mut self) {
         let own = self.chains.own_span(self.chains.initial());
         let until = own.until.earlier(self.chains.first_other_put());
-        self.inside.push(Span {
-            from: Edge::START,
-            until,
-        });
+        self.inside.push(Span { from: Edge::START, until });
     }
 
     /// A delete that nobody saw succeed: if it did, it stands by itself or ends a chain.
@@ -158,31 +124,14 @@ impl<'a> Candidates<'a> {
         let last_call = tail.last_call;
         match tail.behind {
             None => {
-                let zone = Zone {
-                    first_answer: Edge::NEVER,
-                    last_call,
-                };
-                self.add(
-                    None,
-                    zone,
-                    Span {
-                        from: last_call,
-                        until: Edge::NEVER,
-                    },
-                );
+                let zone = Zone { first_answer: Edge::NEVER, last_call };
+                self.add(None, zone, Span { from: last_call, until: Edge::NEVER });
             }
             Some(block) => {
                 let zone = self.chains.zone(block);
                 let last_call = zone.last_call.later(last_call);
                 let zone = Zone { last_call, ..zone };
-                self.add(
-                    Some(block),
-                    zone,
-                    Span {
-                        from: last_call,
-                        until: Edge::NEVER,
-                    },
-                );
+                self.add(Some(block), zone, Span { from: last_call, until: Edge::NEVER });
             }
         }
     }
@@ -192,17 +141,10 @@ impl<'a> Candidates<'a> {
             return;
         };
         let from = own.from.later(around.from);
-        let span = Span {
-            from,
-            until: own.until.earlier(around.until),
-        };
+        let span = Span { from, until: own.until.earlier(around.until) };
         if span.is_empty() {
             self.refuted = vec![span.from.by, span.until.by];
         }
-        if zone.closed() {
-            self.inside.push(span)
-        } else {
-            self.open.push(span)
-        }
+        if zone.closed() { self.inside.push(span) } else { self.open.push(span) }
     }
 }

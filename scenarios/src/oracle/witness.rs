@@ -166,52 +166,24 @@ impl fmt::Display for Witness {
                 let found: Vec<String> = found.iter().map(WriteId::to_string).collect();
                 write!(f, "  {key} was restored more than once: {}", few(&found))
             }
-            Self::Prefix {
-                partition,
-                longer,
-                shorter,
-            } => {
-                writeln!(
-                    f,
-                    "  no prefix of the log of partition {partition} explains both:"
-                )?;
+            Self::Prefix { partition, longer, shorter } => {
+                writeln!(f, "  no prefix of the log of partition {partition} explains both:")?;
                 write!(f, "    {longer}\n    {shorter}")
             }
-            Self::NoInstant {
-                key,
-                found,
-                because,
-            } => {
-                write!(
-                    f,
-                    "  {key} was restored as {found}, which it was at no instant"
-                )?;
+            Self::NoInstant { key, found, because } => {
+                write!(f, "  {key} was restored as {found}, which it was at no instant")?;
                 lines(f, because)
             }
             Self::NotLinearizable { key, because } => {
-                write!(
-                    f,
-                    "  the operations on {key} have no order that explains them all"
-                )?;
+                write!(f, "  the operations on {key} have no order that explains them all")?;
                 lines(f, because)
             }
-            Self::Skew {
-                skew_ns,
-                later,
-                earlier,
-            } => {
-                writeln!(
-                    f,
-                    "  no instant explains both; they are {} apart:",
-                    Millis(*skew_ns)
-                )?;
+            Self::Skew { skew_ns, later, earlier } => {
+                writeln!(f, "  no instant explains both; they are {} apart:", Millis(*skew_ns))?;
                 write!(f, "{later}\n{earlier}")
             }
             Self::OutsideRequest { request, bound } => {
-                writeln!(
-                    f,
-                    "  the backup was requested and answered in {request}, but:"
-                )?;
+                writeln!(f, "  the backup was requested and answered in {request}, but:")?;
                 write!(f, "{bound}")
             }
             Self::Restore(differences) => write!(f, "{differences}"),
@@ -248,11 +220,7 @@ impl fmt::Display for Position {
 
 impl fmt::Display for Bound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "    {} = {} holds in {}",
-            self.key, self.found, self.instants
-        )?;
+        write!(f, "    {} = {} holds in {}", self.key, self.found, self.instants)?;
         if self.others > 0 {
             write!(f, " (and {} other intervals, further off)", self.others)?;
         }
@@ -308,9 +276,7 @@ impl Differences {
 impl fmt::Display for Differences {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let pairs = |list: &[(String, WriteId)]| {
-            list.iter()
-                .map(|(key, write)| format!("{key} = {write}"))
-                .collect::<Vec<_>>()
+            list.iter().map(|(key, write)| format!("{key} = {write}")).collect::<Vec<_>>()
         };
         let wrong: Vec<String> = self
             .wrong
@@ -335,19 +301,13 @@ impl fmt::Display for Differences {
 
 fn lines_of(lists: &[(&str, Vec<String>)]) -> Vec<String> {
     let some = lists.iter().filter(|(_, list)| !list.is_empty());
-    some.map(|(what, list)| format!("  {what}: {}", few(list)))
-        .collect()
+    some.map(|(what, list)| format!("  {what}: {}", few(list))).collect()
 }
 
 /// A list cut to what a person reads.
 fn few(list: &[String]) -> String {
     const SHOWN: usize = 8;
-    let mut text = list
-        .iter()
-        .take(SHOWN)
-        .cloned()
-        .collect::<Vec<_>>()
-        .join(", ");
+    let mut text = list.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
     if list.len() > SHOWN {
         text += &format!(" and {} more", list.len() - SHOWN);
     }
@@ -355,9 +315,7 @@ fn few(list: &[String]) -> String {
 }
 
 fn lines(f: &mut fmt::Formatter<'_>, operations: &[Operation]) -> fmt::Result {
-    operations
-        .iter()
-        .try_for_each(|operation| write!(f, "\n    {operation}"))
+    operations.iter().try_for_each(|operation| write!(f, "\n    {operation}"))
 }
 
 /// Nanoseconds, printed in milliseconds without rounding; `u64::MAX` prints as "for ever".

@@ -64,7 +64,8 @@ impl Client {
         patience_ns: u64,
     ) -> Result<Answer, Unanswered> {
         // A connection to a machine that is down is refused at once, so clients pick another.
-        let up: Vec<HostId> = self.routers.iter().copied().filter(|it| self.host.sees_up(*it)).collect();
+        let up: Vec<HostId> =
+            self.routers.iter().copied().filter(|it| self.host.sees_up(*it)).collect();
         let pick = self.host.dice("client.router").raw();
         let Some(&router) = up.get((pick % up.len().max(1) as u64) as usize) else {
             self.host.sleep(patience_ns).await;

@@ -101,12 +101,7 @@ impl Faults {
         }
     }
 
-    fn cut_power<'a>(
-        &self,
-        world: &World,
-        hosts: impl Iterator<Item = &'a HostId>,
-        at_ns: u64,
-    ) {
+    fn cut_power<'a>(&self, world: &World, hosts: impl Iterator<Item = &'a HostId>, at_ns: u64) {
         for &host in hosts.filter(|it| world.is_up(**it)) {
             world.power_loss(host);
             let _ = self.repairs.send((at_ns, Repair::Restart(host)));

@@ -3,7 +3,7 @@
 use super::client::{Answer, Client, Unanswered};
 use super::cluster::{Cluster, Shape};
 use super::transcript::Transcript;
-use super::workload::{Action, Arrival, Keyspace, Load, identity_of};
+use super::workload::{Action, Keyspace, Load, identity_of};
 use crate::history::{History, KeyId, OpId, Seen, WriteId};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -180,10 +180,9 @@ impl Session {
                 session.host().sleep_until(begins_ns + arrival.at_ns).await;
                 let performing = Rc::clone(&session);
                 session.host().spawn("operation", async move {
-                    performing.perform(arrival).await;
-                    if let Some(key) = arrival.then {
-                        let second = Arrival { action: Action::Put, key, then: None, ..arrival };
-                        performing.perform(second).await;
+                    performing.perform(arrival.client, arrival.action, arrival.key).await;
+                    for key in arrival.then {
+                        performing.perform(arrival.client, Action::Put, key).await;
                     }
                     performing.under_way.set(performing.under_way.get() - 1);
                 });
@@ -198,34 +197,34 @@ impl Session {
         }
     }
 
-    async fn perform(&self, arrival: Arrival) {
-        let key = self.key_id(arrival.key);
-        let write = self.next_write(arrival.client);
-        if arrival.action == Action::Read {
-            return self.read(arrival, key, write).await;
+    async fn perform(&self, client: u32, action: Action, key: u32) {
+        let id = self.key_id(key);
+        let write = self.next_write(client);
+        if action == Action::Read {
+            return self.read(key, id, write).await;
         }
-        let seen = self.last_seen.borrow().get(&arrival.key).copied();
-        let demanded = match (arrival.action, seen) {
+        let seen = self.last_seen.borrow().get(&key).copied();
+        let demanded = match (action, seen) {
             (Action::PutIfAbsent, _) => Some(Seen::Absent),
             (Action::PutOverSeen | Action::DeleteSeen, Some(seen @ Seen::Version(_))) => Some(seen),
             _ => None,
         };
-        let deletes = matches!(arrival.action, Action::Delete | Action::DeleteSeen);
+        let deletes = matches!(action, Action::Delete | Action::DeleteSeen);
         let request = match deletes {
-            true => self.delete_request(arrival.key, demanded),
-            false => self.put_request(arrival.key, write, demanded),
+            true => self.delete_request(key, demanded),
+            false => self.put_request(key, write, demanded),
         };
         let invoked = {
             let (mut history, now_ns) = (self.history.borrow_mut(), self.now_ns());
             match deletes {
-                true => history.invoke_delete(key, write, demanded, now_ns),
-                false => history.invoke_put(key, write, demanded, now_ns),
+                true => history.invoke_delete(id, write, demanded, now_ns),
+                false => history.invoke_put(id, write, demanded, now_ns),
             }
         };
         let answer = self.call(write, request).await;
         if self.settle(invoked, &answer) {
             let now = if deletes { Seen::Absent } else { Seen::Version(write) };
-            self.last_seen.borrow_mut().insert(arrival.key, now);
+            self.last_seen.borrow_mut().insert(key, now);
         }
     }
 
@@ -260,19 +259,20 @@ impl Session {
         matches!(answer, Ok(Ok(_)))
     }
 
-    async fn read(&self, arrival: Arrival, key: KeyId, id: WriteId) {
+    async fn read(&self, key: u32, id: KeyId, by: WriteId) {
         let input = GetItemInput {
             table_name: TABLE.to_owned(),
-            key: self.space.key(arrival.key),
+            key: self.space.key(key),
             consistent_read: true,
         };
-        let invoked = self.history.borrow_mut().invoke_read(id.client, key, self.now_ns());
-        if let Ok(Ok(Response::GetItem(output))) = self.call(id, Request::GetItem(input)).await {
-            let seen = output.item.as_ref().map_or(Some(Seen::Absent), |it| {
-                identity_of(it).map(Seen::Version)
-            });
+        let invoked = self.history.borrow_mut().invoke_read(by.client, id, self.now_ns());
+        if let Ok(Ok(Response::GetItem(output))) = self.call(by, Request::GetItem(input)).await {
+            let seen = output
+                .item
+                .as_ref()
+                .map_or(Some(Seen::Absent), |it| identity_of(it).map(Seen::Version));
             if let Some(seen) = seen {
-                self.last_seen.borrow_mut().insert(arrival.key, seen);
+                self.last_seen.borrow_mut().insert(key, seen);
                 self.history.borrow_mut().acknowledge_read(invoked, seen, self.now_ns());
             }
         }

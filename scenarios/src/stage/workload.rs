@@ -30,7 +30,7 @@ pub enum Action {
 }
 
 /// One arrival.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Arrival {
     /// When it comes, from the beginning of the load.
     pub at_ns: u64,
@@ -40,9 +40,9 @@ pub struct Arrival {
     pub key: u32,
     /// The client that does it.
     pub client: u32,
-    /// The key that the same client puts to as soon as it has been answered, if it does: what
-    /// comes later because of what came before must not be in a backup without it.
-    pub then: Option<u32>,
+    /// Keys that the same client puts to, each as soon as it has been answered: what comes later
+    /// because of what came before must not be in a backup without it.
+    pub then: Vec<u32>,
 }
 
 /// The keys of a table and the items under them.
@@ -160,14 +160,16 @@ pub struct Load {
     pub lasts_ns: u64,
 }
 
-/// How close to a burst's middle its arrivals come.
-const BURST_NS: u64 = 40_000_000;
+/// For how long a burst's arrivals come: about as long as a cut takes.
+const BURST_NS: u64 = 12_000_000;
+/// Writes of one client in a burst, each because of the one before.
+const CHAIN: u32 = 4;
 
 impl Load {
-    /// The schedule, in order of time. A quarter of the writes fills the table first; half of the
-    /// rest comes evenly, half in bursts about the instants `bursts_ns`, where backups are asked
-    /// for; there, every arrival is a pair of writes, the second because of the first. One read
-    /// comes to six writes.
+    /// The schedule, in order of time. A quarter of the writes fills the table first; a third
+    /// of the rest comes evenly, the others in bursts from the instants `bursts_ns` on, where
+    /// backups are asked for. There, every arrival is a chain of writes, each because of the one
+    /// before. One read comes to six writes.
     #[must_use]
     pub fn schedule(&self, dice: &Dice, bursts_ns: &[u64]) -> Vec<Arrival> {
         assert!(!bursts_ns.is_empty(), "a run asks for at least one backup");
@@ -181,7 +183,7 @@ impl Load {
                 action: Action::Put,
                 key: n * self.keys / filling.max(1),
                 client: n % self.clients,
-                then: None,
+                then: Vec::new(),
             })
             .collect();
         let rest = self.writes - filling;
@@ -190,16 +192,18 @@ impl Load {
             false => zipf.draw(dice),
         };
         let draw_client = || dice.range(0..u64::from(self.clients)) as u32;
-        let (even, pairs) = (rest - rest / 2, rest / 4);
+        let chains = rest * 2 / 3 / CHAIN;
+        let even = rest - chains * CHAIN;
         for n in 0..even + rest / 6 {
             let action = if n < even { draw_write(dice) } else { Action::Read };
             let (at_ns, key) = (dice.range(lead_ns..self.lasts_ns), draw_key());
-            arrivals.push(Arrival { at_ns, action, key, client: draw_client(), then: None });
+            let (client, then) = (draw_client(), Vec::new());
+            arrivals.push(Arrival { at_ns, action, key, client, then });
         }
-        for n in 0..pairs as usize {
-            let middle_ns = bursts_ns[n % bursts_ns.len()];
-            let at_ns = (middle_ns + dice.range(0..2 * BURST_NS)).saturating_sub(BURST_NS);
-            let (action, key, then) = (draw_write(dice), draw_key(), Some(draw_key()));
+        for n in 0..chains as usize {
+            let at_ns = bursts_ns[n % bursts_ns.len()] + dice.range(0..BURST_NS);
+            let (action, key) = (draw_write(dice), draw_key());
+            let then = (1..CHAIN).map(|_| draw_key()).collect();
             arrivals.push(Arrival { at_ns, action, key, client: draw_client(), then });
         }
         arrivals.sort_by_key(|it| (it.at_ns, it.client, it.key));

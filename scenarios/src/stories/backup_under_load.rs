@@ -1,6 +1,6 @@
 //! A backup under load, without faults, is an exact cut, and its restore is exact.
 
-use super::{Story, Setting};
+use super::{Setting, Story};
 
 /// The story.
 pub(super) const STORY: Story = Story {

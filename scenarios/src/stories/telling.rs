@@ -4,9 +4,7 @@ use super::verdict::{Evidence, judge};
 use super::{Setting, Story};
 use crate::report::{SeedReport, SeedRequest};
 use crate::stage::workload::identity_of;
-use crate::stage::{
-    BackupTaken, Cluster, Faults, Repairs, Restored, Session, Shape, Transcript,
-};
+use crate::stage::{BackupTaken, Cluster, Faults, Repairs, Restored, Session, Shape, Transcript};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -48,11 +46,19 @@ pub(super) fn tell<M: Mutants>(story: &Story, request: &SeedRequest, mutants: &M
     report(story, request, &world, &cluster, &session, &played, &holds)
 }
 
-/// No two runs have the same machines: how often a message is slow, and how slow the disks are.
+/// No two runs have the same machines: how far the zones are
+/// from one another, how often a message is slow, and how slow the disks are.
 fn set_the_weather(world: &World, nodes: &[HostId]) {
     let dice = world.dice("story/weather");
-    let slow_per_mille = *dice.pick(&[0, 2, 20, 50]);
-    world.set_net(NetSettings { slow_per_mille, ..world.net() });
+    let slow_per_mille = *dice.pick(&[0, 5, 50, 200]);
+    let zones = [300_000..1_200_000, 300_000..1_200_000, 300_000..10_000_000];
+    let cross_zone_ns = dice.pick(&zones).clone();
+    world.set_net(NetSettings { slow_per_mille, cross_zone_ns, ..world.net() });
+    if dice.chance(1, 2) {
+        // One direction of one link takes another, longer way.
+        let (from, to) = (*dice.pick(nodes), *dice.pick(nodes));
+        world.set_link_latency(from, to, 2_000_000..20_000_000);
+    }
     let sync_ns = dice.pick(&[100_000..400_000, 100_000..400_000, 1_000_000..8_000_000]).clone();
     for &node in nodes {
         world.set_disk(node, DiskSettings { sync_ns: sync_ns.clone(), ..DiskSettings::default() });

@@ -44,11 +44,7 @@ impl Rehearsal {
     /// These stories, and a canary that fails as it should.
     pub(crate) fn of(stories: &[(&'static str, Fate)]) -> Rehearsal {
         let runs = AtomicU64::new(0);
-        Rehearsal {
-            stories: stories.to_vec(),
-            canary: Fate::Breaks,
-            runs,
-        }
+        Rehearsal { stories: stories.to_vec(), canary: Fate::Breaks, runs }
     }
 
     fn fate(&self, request: &SeedRequest) -> Fate {
@@ -78,29 +74,19 @@ impl Runner for Rehearsal {
                 what: "The marker is appended after the queue.",
                 stories: stories.clone(),
             },
-            MutantInfo {
-                name: "harmless",
-                what: "Changes nothing that matters.",
-                stories,
-            },
+            MutantInfo { name: "harmless", what: "Changes nothing that matters.", stories },
         ]
     }
 
     fn canary(&self) -> SeedRequest {
-        SeedRequest {
-            mutant: Some("canary"),
-            ..SeedRequest::new(self.stories[0].0, 2)
-        }
+        SeedRequest { mutant: Some("canary"), ..SeedRequest::new(self.stories[0].0, 2) }
     }
 
     fn run(&self, request: &SeedRequest) -> SeedReport {
         let before = self.runs.fetch_add(1, Ordering::Relaxed);
         let fate = self.fate(request);
         let seed = request.seed;
-        assert!(
-            fate != Fate::Panics || seed != 2,
-            "the dice fell off the table"
-        );
+        assert!(fate != Fate::Panics || seed != 2, "the dice fell off the table");
         let mut report = quiet(request);
         match fate {
             Fate::VacuousOnceIn(n) if seed.is_multiple_of(n) => {
@@ -131,11 +117,7 @@ fn broken(seed: u64) -> Verdict {
 /// A green report with figures that follow from the seed.
 fn quiet(request: &SeedRequest) -> SeedReport {
     let seed = request.seed;
-    let faults = [
-        ("crash", 1 + seed % 3),
-        ("drop", 100 * seed),
-        ("slow disk", 2),
-    ];
+    let faults = [("crash", 1 + seed % 3), ("drop", 100 * seed), ("slow disk", 2)];
     let log = ["1000 node 1 writes", "2000 node 2 reads"];
     SeedReport {
         story: request.story,
@@ -158,13 +140,7 @@ fn quiet(request: &SeedRequest) -> SeedReport {
         events: 10_000,
         crashes_by_panic: Vec::new(),
         verdict: Verdict::Green,
-        transcript: vec![format!(
-            "     487 CreateBackup {{ table: \"orders\" }} in seed {seed}"
-        )],
-        event_log: if request.event_log {
-            log.map(str::to_string).to_vec()
-        } else {
-            Vec::new()
-        },
+        transcript: vec![format!("     487 CreateBackup {{ table: \"orders\" }} in seed {seed}")],
+        event_log: if request.event_log { log.map(str::to_string).to_vec() } else { Vec::new() },
     }
 }

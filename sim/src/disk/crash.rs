@@ -39,10 +39,7 @@ struct Version {
 impl DiskImage {
     /// Drops the page cache. `choose(n)` draws one of `0..n`, where 0 is the newest.
     pub(super) fn lose_power(&mut self, choose: &mut dyn FnMut(u64) -> u64) -> Losses {
-        let mut losses = Losses {
-            names: self.lose_names(choose),
-            ..Losses::default()
-        };
+        let mut losses = Losses { names: self.lose_names(choose), ..Losses::default() };
         self.free_inodes();
         for inode in self.inodes.values_mut() {
             losses.sectors += lose_sectors(inode, choose);
@@ -52,11 +49,7 @@ impl DiskImage {
 
     fn lose_names(&mut self, choose: &mut dyn FnMut(u64) -> u64) -> u64 {
         let pending = std::mem::take(&mut self.pending_names);
-        let lost = if pending.is_empty() {
-            0
-        } else {
-            choose(pending.len() as u64 + 1)
-        };
+        let lost = if pending.is_empty() { 0 } else { choose(pending.len() as u64 + 1) };
         for (_, change) in &pending[..pending.len() - lost as usize] {
             self.durable_names.apply(change);
         }
@@ -84,11 +77,7 @@ fn lose_sectors(inode: &mut Inode, choose: &mut dyn FnMut(u64) -> u64) -> u64 {
     let mut chosen = BTreeMap::new();
     for (sector, history) in histories {
         let legal = legal_versions(&history, kept, undone.first().copied());
-        let back = if legal.len() > 1 {
-            choose(legal.len() as u64) as usize
-        } else {
-            0
-        };
+        let back = if legal.len() > 1 { choose(legal.len() as u64) as usize } else { 0 };
         let version = &legal[legal.len() - 1 - back];
         lost += u64::from(version.change != history.last().and_then(|it| it.change));
         chosen.insert(sector, version.bytes.clone());
@@ -106,16 +95,8 @@ fn histories(durable: &[u8], pending: &VecDeque<Change>) -> BTreeMap<usize, Vec<
         let len_before = content.len();
         change.apply(&mut content);
         for sector in touched(change, len_before) {
-            let first = || {
-                vec![Version {
-                    bytes: sector_of(durable, sector),
-                    change: None,
-                }]
-            };
-            let version = Version {
-                bytes: sector_of(&content, sector),
-                change: Some(number),
-            };
+            let first = || vec![Version { bytes: sector_of(durable, sector), change: None }];
+            let version = Version { bytes: sector_of(&content, sector), change: Some(number) };
             histories.entry(sector).or_insert_with(first).push(version);
         }
     }
@@ -189,9 +170,7 @@ fn legal_versions<'a>(
 
 /// The file made of the chosen sectors and the durable rest.
 fn assemble(mut content: Vec<u8>, chosen: &BTreeMap<usize, Vec<u8>>) -> Vec<u8> {
-    let untouched = (0..content.len().div_ceil(SECTOR))
-        .rev()
-        .find(|it| !chosen.contains_key(it));
+    let untouched = (0..content.len().div_ceil(SECTOR)).rev().find(|it| !chosen.contains_key(it));
     let mut len = untouched.map_or(0, |it| content.len().min((it + 1) * SECTOR));
     for (sector, bytes) in chosen {
         let start = sector * SECTOR;
@@ -242,10 +221,7 @@ mod tests {
             outcomes.insert(inode.durable);
             // Counts on, the last choice fastest, like an odometer.
             script.resize(radices.len(), 0);
-            while script
-                .last()
-                .is_some_and(|it| it + 1 == radices[script.len() - 1])
-            {
+            while script.last().is_some_and(|it| it + 1 == radices[script.len() - 1]) {
                 script.pop();
             }
             match script.last_mut() {
@@ -256,26 +232,16 @@ mod tests {
     }
 
     fn write(offset: u64, byte: u8, len: usize) -> Change {
-        Change::Write {
-            offset,
-            data: vec![byte; len].into(),
-        }
+        Change::Write { offset, data: vec![byte; len].into() }
     }
 
     fn file(parts: &[(u8, usize)]) -> Vec<u8> {
-        parts
-            .iter()
-            .flat_map(|&(byte, len)| vec![byte; len])
-            .collect()
+        parts.iter().flat_map(|&(byte, len)| vec![byte; len]).collect()
     }
 
     #[test]
     fn a_rewritten_file_is_old_or_a_torn_new_one() {
-        let changes = [
-            Change::SetLen(0),
-            write(0, b'b', 600),
-            write(600, b'b', 600),
-        ];
+        let changes = [Change::SetLen(0), write(0, b'b', 600), write(600, b'b', 600)];
         let seen = outcomes(&file(&[(b'a', 600)]), &changes);
         // Sector 1 was written twice: up to byte 600, then to its end.
         let firsts = [(0, 512), (b'b', 512)];
@@ -285,11 +251,7 @@ mod tests {
                 legal.insert(file(&[first, second]));
             }
             for second in [(0, 512), (b'b', 88), (b'b', 512)] {
-                let second = if second.1 == 88 {
-                    vec![second, (0, 424)]
-                } else {
-                    vec![second]
-                };
+                let second = if second.1 == 88 { vec![second, (0, 424)] } else { vec![second] };
                 legal.insert(file(&[&[first][..], &second, &[(b'b', 176)]].concat()));
             }
         }
@@ -298,10 +260,7 @@ mod tests {
 
     #[test]
     fn a_truncated_sector_may_be_overwritten_without_the_truncation() {
-        let seen = outcomes(
-            &file(&[(b'a', 1500)]),
-            &[Change::SetLen(1024), write(0, b'b', 512)],
-        );
+        let seen = outcomes(&file(&[(b'a', 1500)]), &[Change::SetLen(1024), write(0, b'b', 512)]);
         let legal = [
             file(&[(b'a', 1500)]),
             file(&[(b'b', 512), (b'a', 988)]),
@@ -316,11 +275,7 @@ mod tests {
         let seen = outcomes(b"abc", &[Change::SetLen(2000)]);
         assert_eq!(
             seen,
-            [
-                b"abc".to_vec(),
-                file(&[(b'a', 1), (b'b', 1), (b'c', 1), (0, 1997)])
-            ]
-            .into()
+            [b"abc".to_vec(), file(&[(b'a', 1), (b'b', 1), (b'c', 1), (0, 1997)])].into()
         );
     }
 
@@ -366,12 +321,7 @@ mod tests {
     #[test]
     fn a_clean_file_is_left_alone() {
         let mut inode = inode(b"clean", &[]);
-        let lost = lose_sectors(&mut inode, &mut |_| {
-            unreachable!("there is nothing to choose")
-        });
-        assert_eq!(
-            (lost, Bytes::from(inode.durable)),
-            (0, Bytes::from_static(b"clean"))
-        );
+        let lost = lose_sectors(&mut inode, &mut |_| unreachable!("there is nothing to choose"));
+        assert_eq!((lost, Bytes::from(inode.durable)), (0, Bytes::from_static(b"clean")));
     }
 }

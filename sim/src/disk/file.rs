@@ -51,13 +51,9 @@ impl File {
     /// None today; callers must expect Linux's.
     pub fn write_at(&self, offset: u64, data: Bytes) -> Completion<io::Result<()>> {
         let arguments = (offset, data.len() as u64);
-        self.submit(
-            "disk.write",
-            Cost::Write,
-            arguments,
-            &data.clone(),
-            move |image, inode| image.write_at(inode, offset, data),
-        )
+        self.submit("disk.write", Cost::Write, arguments, &data.clone(), move |image, inode| {
+            image.write_at(inode, offset, data)
+        })
     }
 
     /// Writes at the end and gives the offset at which the data came to lie. Of two
@@ -67,17 +63,11 @@ impl File {
     /// As [`File::write_at`].
     pub fn append(&self, data: Bytes) -> Completion<io::Result<u64>> {
         let arguments = (u64::MAX, data.len() as u64);
-        self.submit(
-            "disk.append",
-            Cost::Write,
-            arguments,
-            &data.clone(),
-            move |image, inode| {
-                let offset = image.len(inode)?;
-                image.write_at(inode, offset, data)?;
-                Ok(offset)
-            },
-        )
+        self.submit("disk.append", Cost::Write, arguments, &data.clone(), move |image, inode| {
+            let offset = image.len(inode)?;
+            image.write_at(inode, offset, data)?;
+            Ok(offset)
+        })
     }
 
     /// Reads up to `len` bytes at `offset`: fewer where the file ends.
@@ -86,13 +76,9 @@ impl File {
     /// As [`File::write_at`].
     pub fn read_at(&self, offset: u64, len: usize) -> Completion<io::Result<Bytes>> {
         let arguments = (offset, len as u64);
-        self.submit(
-            "disk.read",
-            Cost::Read,
-            arguments,
-            &[],
-            move |image, inode| image.read_at(inode, offset, len),
-        )
+        self.submit("disk.read", Cost::Read, arguments, &[], move |image, inode| {
+            image.read_at(inode, offset, len)
+        })
     }
 
     /// The length of the file in bytes.
@@ -100,9 +86,7 @@ impl File {
     /// # Errors
     /// As [`File::write_at`].
     pub fn len(&self) -> Completion<io::Result<u64>> {
-        self.submit("disk.len", Cost::Read, (0, 0), &[], |image, inode| {
-            image.len(inode)
-        })
+        self.submit("disk.len", Cost::Read, (0, 0), &[], |image, inode| image.len(inode))
     }
 
     /// Cuts the file off at `len` bytes, or lengthens it with zeros.
@@ -110,13 +94,9 @@ impl File {
     /// # Errors
     /// As [`File::write_at`].
     pub fn set_len(&self, len: u64) -> Completion<io::Result<()>> {
-        self.submit(
-            "disk.set_len",
-            Cost::Write,
-            (len, 0),
-            &[],
-            move |image, inode| image.set_len(inode, len),
-        )
+        self.submit("disk.set_len", Cost::Write, (len, 0), &[], move |image, inode| {
+            image.set_len(inode, len)
+        })
     }
 
     /// Makes durable what the file held when this was called. Its name is another matter:
@@ -126,15 +106,9 @@ impl File {
     /// As [`File::write_at`].
     pub fn sync(&self) -> Completion<io::Result<()>> {
         let host = &self.disk.host;
-        let mark = host.core.disks.borrow()[host.id().index()]
-            .image
-            .mark(self.inode);
-        self.submit(
-            "disk.sync",
-            Cost::Sync,
-            (mark, 0),
-            &[],
-            move |image, inode| image.sync(inode, mark),
-        )
+        let mark = host.core.disks.borrow()[host.id().index()].image.mark(self.inode);
+        self.submit("disk.sync", Cost::Sync, (mark, 0), &[], move |image, inode| {
+            image.sync(inode, mark)
+        })
     }
 }

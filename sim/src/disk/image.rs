@@ -72,10 +72,7 @@ impl Inode {
 
     fn harden(&mut self, mark: u64) {
         while self.hardened < mark {
-            let change = self
-                .pending
-                .pop_front()
-                .expect("a mark counts changes that were made");
+            let change = self.pending.pop_front().expect("a mark counts changes that were made");
             change.apply(&mut self.durable);
             self.hardened += 1;
         }
@@ -85,21 +82,10 @@ impl Inode {
 /// A change to names that is not known to be durable.
 #[derive(Clone, Debug)]
 pub(super) enum NameChange {
-    CreateDir {
-        dir: String,
-    },
-    Link {
-        path: String,
-        inode: InodeId,
-    },
-    Unlink {
-        path: String,
-    },
-    Rename {
-        from: String,
-        to: String,
-        inode: InodeId,
-    },
+    CreateDir { dir: String },
+    Link { path: String, inode: InodeId },
+    Unlink { path: String },
+    Rename { from: String, to: String, inode: InodeId },
 }
 
 impl NameChange {
@@ -156,8 +142,7 @@ impl Names {
     /// Drops the names in directories that are not there: nothing leads to them.
     pub(super) fn drop_unreachable(&mut self) {
         let dirs = std::mem::take(&mut self.dirs);
-        self.files
-            .retain(|path, _| parent(path).is_empty() || dirs.contains(parent(path)));
+        self.files.retain(|path, _| parent(path).is_empty() || dirs.contains(parent(path)));
         self.dirs = dirs;
     }
 }
@@ -201,9 +186,7 @@ impl DiskImage {
         if self.names.has_dir(dir) || self.names.files.contains_key(dir) {
             return error(EEXIST);
         }
-        self.change_names(NameChange::CreateDir {
-            dir: dir.to_string(),
-        });
+        self.change_names(NameChange::CreateDir { dir: dir.to_string() });
         Ok(())
     }
 
@@ -225,10 +208,7 @@ impl DiskImage {
         let inode = InodeId(self.inodes_made);
         self.inodes_made += 1;
         self.inodes.insert(inode, Inode::default());
-        self.change_names(NameChange::Link {
-            path: path.to_string(),
-            inode,
-        });
+        self.change_names(NameChange::Link { path: path.to_string(), inode });
         Ok(inode)
     }
 
@@ -251,9 +231,7 @@ impl DiskImage {
 
     pub(super) fn remove(&mut self, path: &str) -> io::Result<()> {
         self.find(path)?;
-        self.change_names(NameChange::Unlink {
-            path: path.to_string(),
-        });
+        self.change_names(NameChange::Unlink { path: path.to_string() });
         Ok(())
     }
 
@@ -294,8 +272,7 @@ impl DiskImage {
             self.durable_names.apply(change);
         }
         let is_hardened = |number| hardened.iter().any(|(it, _)| *it == number);
-        self.pending_names
-            .retain(|(number, _)| !is_hardened(*number));
+        self.pending_names.retain(|(number, _)| !is_hardened(*number));
         self.free_inodes();
         Ok(())
     }
@@ -307,9 +284,7 @@ impl DiskImage {
 
     /// Nobody has anything open any more.
     pub(super) fn close_all(&mut self) {
-        self.inodes
-            .values_mut()
-            .for_each(|it| it.open = Rc::default());
+        self.inodes.values_mut().for_each(|it| it.open = Rc::default());
         self.free_inodes();
     }
 
@@ -317,31 +292,21 @@ impl DiskImage {
     pub(super) fn free_inodes(&mut self) {
         let mut linked: BTreeSet<InodeId> = self.names.files.values().copied().collect();
         linked.extend(self.durable_names.files.values());
-        linked.extend(
-            self.pending_names
-                .iter()
-                .filter_map(|(_, change)| match change {
-                    NameChange::Link { inode, .. } | NameChange::Rename { inode, .. } => {
-                        Some(*inode)
-                    }
-                    NameChange::CreateDir { .. } | NameChange::Unlink { .. } => None,
-                }),
-        );
-        self.inodes
-            .retain(|id, inode| linked.contains(id) || Rc::strong_count(&inode.open) > 1);
+        linked.extend(self.pending_names.iter().filter_map(|(_, change)| match change {
+            NameChange::Link { inode, .. } | NameChange::Rename { inode, .. } => Some(*inode),
+            NameChange::CreateDir { .. } | NameChange::Unlink { .. } => None,
+        }));
+        self.inodes.retain(|id, inode| linked.contains(id) || Rc::strong_count(&inode.open) > 1);
     }
 
     pub(super) fn write_at(&mut self, inode: InodeId, offset: u64, data: Bytes) -> io::Result<()> {
-        self.inode_mut(inode)?
-            .change(Change::Write { offset, data });
+        self.inode_mut(inode)?.change(Change::Write { offset, data });
         Ok(())
     }
 
     pub(super) fn read_at(&self, inode: InodeId, offset: u64, len: usize) -> io::Result<Bytes> {
         let content = &self.inode(inode)?.cached;
-        let start = content
-            .len()
-            .min(usize::try_from(offset).unwrap_or(usize::MAX));
+        let start = content.len().min(usize::try_from(offset).unwrap_or(usize::MAX));
         let end = content.len().min(start.saturating_add(len));
         Ok(Bytes::copy_from_slice(&content[start..end]))
     }
@@ -357,9 +322,7 @@ impl DiskImage {
 
     /// How many changes the file has seen so far.
     pub(super) fn mark(&self, inode: InodeId) -> u64 {
-        self.inodes
-            .get(&inode)
-            .map_or(0, |it| it.hardened + it.pending.len() as u64)
+        self.inodes.get(&inode).map_or(0, |it| it.hardened + it.pending.len() as u64)
     }
 
     pub(super) fn sync(&mut self, inode: InodeId, mark: u64) -> io::Result<()> {

@@ -98,13 +98,7 @@ impl Core {
         let number = disk.submitted;
         disk.submitted += 1;
         disk.operations.insert(number, operation);
-        self.queue.borrow_mut().push(
-            time_ns,
-            Event::Disk {
-                host,
-                operation: number,
-            },
-        );
+        self.queue.borrow_mut().push(time_ns, Event::Disk { host, operation: number });
     }
 
     pub(crate) fn complete_disk_operation(&self, host: HostId, number: u64) {
@@ -138,10 +132,7 @@ impl Core {
 
     /// Forgets all operations: their effects hold handles of this very world.
     pub(crate) fn drop_disk_operations(&self) {
-        self.disks
-            .borrow_mut()
-            .iter_mut()
-            .for_each(|it| it.operations.clear());
+        self.disks.borrow_mut().iter_mut().for_each(|it| it.operations.clear());
     }
 
     /// Power is gone: the durable image and a drawn part of the rest survive.
@@ -180,14 +171,8 @@ impl Disk {
         let (completer, answer) = completion();
         if self.host.is_current() {
             let effect: Effect = Box::new(move |image| completer.finish(effect(image)));
-            let operation = Operation {
-                kind,
-                payload,
-                effect,
-            };
-            self.host
-                .core
-                .submit_disk_operation(self.host.id(), cost, operation);
+            let operation = Operation { kind, payload, effect };
+            self.host.core.submit_disk_operation(self.host.id(), cost, operation);
         }
         answer
     }
@@ -199,9 +184,7 @@ impl Disk {
     pub fn create_dir(&self, dir: &str) -> Completion<io::Result<()>> {
         let dir = dir.to_string();
         let payload = dir.clone().into_bytes();
-        self.submit("disk.create_dir", Cost::Write, payload, move |it| {
-            it.create_dir(&dir)
-        })
+        self.submit("disk.create_dir", Cost::Write, payload, move |it| it.create_dir(&dir))
     }
 
     fn open_with(
@@ -225,9 +208,7 @@ impl Disk {
     /// # Errors
     /// ENOENT if it is not, EISDIR if it is a directory.
     pub fn open(&self, path: &str) -> Completion<io::Result<File>> {
-        self.open_with("disk.open", Cost::Read, path, |image, path| {
-            image.find(path)
-        })
+        self.open_with("disk.open", Cost::Read, path, |image, path| image.find(path))
     }
 
     /// Makes an empty file and opens it.
@@ -235,9 +216,7 @@ impl Disk {
     /// # Errors
     /// EEXIST if the name is taken, ENOENT if there is no such directory.
     pub fn create(&self, path: &str) -> Completion<io::Result<File>> {
-        self.open_with("disk.create", Cost::Write, path, |image, path| {
-            image.create(path)
-        })
+        self.open_with("disk.create", Cost::Write, path, |image, path| image.create(path))
     }
 
     /// The names in a directory, sorted; `""` is the root.
@@ -257,9 +236,7 @@ impl Disk {
     pub fn remove(&self, path: &str) -> Completion<io::Result<()>> {
         let path = path.to_string();
         let payload = path.clone().into_bytes();
-        self.submit("disk.remove", Cost::Write, payload, move |it| {
-            it.remove(&path)
-        })
+        self.submit("disk.remove", Cost::Write, payload, move |it| it.remove(&path))
     }
 
     /// Renames a file, in place of the one that has the new name, if any.
@@ -270,9 +247,7 @@ impl Disk {
     pub fn rename(&self, from: &str, to: &str) -> Completion<io::Result<()>> {
         let payload = format!("{from}\0{to}").into_bytes();
         let (from, to) = (from.to_string(), to.to_string());
-        self.submit("disk.rename", Cost::Write, payload, move |it| {
-            it.rename(&from, &to)
-        })
+        self.submit("disk.rename", Cost::Write, payload, move |it| it.rename(&from, &to))
     }
 
     /// Makes the names in a directory durable as they were when this was called.
@@ -282,13 +257,9 @@ impl Disk {
     pub fn sync_dir(&self, dir: &str) -> Completion<io::Result<()>> {
         let dir = dir.to_string();
         let core = self.host.core.clone();
-        let mark = core.disks.borrow()[self.host.id().index()]
-            .image
-            .names_mark();
+        let mark = core.disks.borrow()[self.host.id().index()].image.names_mark();
         let payload = dir.clone().into_bytes();
-        self.submit("disk.sync_dir", Cost::Sync, payload, move |it| {
-            it.sync_dir(&dir, mark)
-        })
+        self.submit("disk.sync_dir", Cost::Sync, payload, move |it| it.sync_dir(&dir, mark))
     }
 }
 

@@ -165,10 +165,7 @@ impl ObjectStore {
         let prefix = prefix.to_string();
         self.submit("object.list", prefix.clone().into_bytes(), move |bucket| {
             let from_prefix = bucket.range(prefix.clone()..).map(|(key, _)| key);
-            Ok(from_prefix
-                .take_while(|it| it.starts_with(&prefix))
-                .cloned()
-                .collect())
+            Ok(from_prefix.take_while(|it| it.starts_with(&prefix)).cloned().collect())
         })
     }
 
@@ -208,13 +205,7 @@ impl World {
 
     /// All keys, sorted, at this moment and without a request.
     pub fn object_keys(&self) -> Vec<String> {
-        self.core()
-            .objects
-            .borrow()
-            .bucket
-            .keys()
-            .cloned()
-            .collect()
+        self.core().objects.borrow().bucket.keys().cloned().collect()
     }
 
     /// The content of an object at this moment, without a request; `None` if there is none.

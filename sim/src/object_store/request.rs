@@ -89,35 +89,19 @@ impl Core {
         let (latency, effect) = (stream("object.latency"), stream("object.effect"));
         let (slow_down, timeout) = (stream("object.slow_down"), stream("object.timeout"));
         let outcome = stream("object.timeout_outcome");
-        let range = if is_put {
-            &settings.put_ns
-        } else {
-            &settings.get_ns
-        };
+        let range = if is_put { &settings.put_ns } else { &settings.get_ns };
         let reply_ns = dice.range(latency, range);
         let effect_ns = Some(dice.range(effect, &(0..reply_ns + 1)));
         let mut chance = |stream, num| num > 0 && dice.chance(stream, num, 1_000);
         let slow_down = chance(slow_down, settings.slow_down_per_mille);
         let timeout = chance(timeout, settings.timeout_per_mille);
         match (slow_down, timeout) {
-            (true, _) => Fate {
-                effect_ns: None,
-                reply_ns,
-                error: Some(ObjectError::SlowDown),
-            },
+            (true, _) => Fate { effect_ns: None, reply_ns, error: Some(ObjectError::SlowDown) },
             (_, true) => {
                 let effect_ns = effect_ns.filter(|_| !dice.chance(outcome, 1, 2));
-                Fate {
-                    effect_ns,
-                    reply_ns: TIMEOUT_NS,
-                    error: Some(ObjectError::Timeout),
-                }
+                Fate { effect_ns, reply_ns: TIMEOUT_NS, error: Some(ObjectError::Timeout) }
             }
-            _ => Fate {
-                effect_ns,
-                reply_ns,
-                error: None,
-            },
+            _ => Fate { effect_ns, reply_ns, error: None },
         }
     }
 
@@ -151,21 +135,14 @@ impl Core {
         if let Some(effect_ns) = fate.effect_ns {
             queue.push(now_ns + effect_ns, Event::ObjectEffect { request: number });
         }
-        queue.push(
-            now_ns + fate.reply_ns,
-            Event::ObjectReply { request: number },
-        );
+        queue.push(now_ns + fate.reply_ns, Event::ObjectReply { request: number });
     }
 
     /// A request takes effect, whether its caller still lives or not.
     pub(crate) fn object_effect(&self, number: u64) {
         let mut objects = self.objects.borrow_mut();
-        let ObjectStoreState {
-            bucket, requests, ..
-        } = &mut *objects;
-        let request = requests
-            .get_mut(&number)
-            .expect("a request stays until its reply");
+        let ObjectStoreState { bucket, requests, .. } = &mut *objects;
+        let request = requests.get_mut(&number).expect("a request stays until its reply");
         self.emit(request.host, request.kind, &request.payload);
         let effect = request.effect.take().expect("a request takes effect once");
         request.answer = Some(effect(bucket));
@@ -174,10 +151,7 @@ impl Core {
     /// The caller hears of it, if it still lives, and its next request goes out.
     pub(crate) fn object_reply(&self, number: u64) {
         let mut objects = self.objects.borrow_mut();
-        let request = objects
-            .requests
-            .remove(&number)
-            .expect("a request is answered once");
+        let request = objects.requests.remove(&number).expect("a request is answered once");
         let host = request.host;
         if !self.is_current(host, request.incarnation) {
             return;

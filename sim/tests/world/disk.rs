@@ -59,16 +59,10 @@ fn reads_see_writes() {
         assert_eq!(file.read_at(9, 9).await?, text("ld\0\0!"));
         file.set_len(4).await?;
         file.set_len(6).await?;
-        assert_eq!(
-            (file.read_at(0, 9).await?, file.len().await?),
-            (text("hell\0\0"), 6)
-        );
+        assert_eq!((file.read_at(0, 9).await?, file.len().await?), (text("hell\0\0"), 6));
         file.sync().await
     };
-    world
-        .run(LIMIT_NS, run)
-        .expect("it ends")
-        .expect("no operation fails");
+    world.run(LIMIT_NS, run).expect("it ends").expect("no operation fails");
 }
 
 #[test]
@@ -84,14 +78,8 @@ fn names_are_listed_in_order_and_by_directory() {
         disk.remove("wal/2").await?;
         Ok::<_, io::Error>((disk.list("").await?, disk.list("wal").await?))
     };
-    let (root, wal) = world
-        .run(LIMIT_NS, run)
-        .expect("it ends")
-        .expect("no operation fails");
-    assert_eq!(
-        (root, wal),
-        (vec!["a".into(), "wal".into()], vec!["0".into(), "1".into()])
-    );
+    let (root, wal) = world.run(LIMIT_NS, run).expect("it ends").expect("no operation fails");
+    assert_eq!((root, wal), (vec!["a".into(), "wal".into()], vec!["0".into(), "1".into()]));
 }
 
 #[test]
@@ -113,10 +101,7 @@ fn an_open_file_stays_itself_when_its_name_moves_on() {
         assert_eq!(disk.open("file").await?.read_at(0, 9).await?, text("other"));
         new.sync().await
     };
-    world
-        .run(LIMIT_NS, run)
-        .expect("it ends")
-        .expect("no operation fails");
+    world.run(LIMIT_NS, run).expect("it ends").expect("no operation fails");
     assert_eq!(world.peek_file(node, "file"), Some(text("other")));
 }
 
@@ -128,17 +113,11 @@ fn a_crash_of_the_process_keeps_the_page_cache() {
         let file = disk.create("file").await?;
         file.append(text("never synced")).await
     };
-    world
-        .run(LIMIT_NS, run)
-        .expect("it ends")
-        .expect("no operation fails");
+    world.run(LIMIT_NS, run).expect("it ends").expect("no operation fails");
     world.restart(node);
     let disk = world.host(node).disk();
     let run = async { disk.open("file").await?.read_at(0, 99).await };
-    let content = world
-        .run(LIMIT_NS, run)
-        .expect("it ends")
-        .expect("no operation fails");
+    let content = world.run(LIMIT_NS, run).expect("it ends").expect("no operation fails");
     assert_eq!(content, text("never synced"));
 }
 
@@ -148,16 +127,10 @@ fn a_write_under_way_at_the_crash_happens_or_does_not() {
     for seed in 0..100 {
         let (world, node) = world_with_node(seed);
         let disk = world.host(node).disk();
-        let file = world
-            .run(LIMIT_NS, disk.create("file"))
-            .expect("it ends")
-            .expect("no error");
+        let file = world.run(LIMIT_NS, disk.create("file")).expect("it ends").expect("no error");
         drop(file.append(text("x")));
         world.crash(node);
-        happened += world
-            .peek_file(node, "file")
-            .expect("its name is in the cache")
-            .len();
+        happened += world.peek_file(node, "file").expect("its name is in the cache").len();
     }
     assert!((30..70).contains(&happened), "{happened} of 100");
 }
@@ -166,17 +139,8 @@ fn a_write_under_way_at_the_crash_happens_or_does_not() {
 fn operations_take_their_time() {
     let (world, node) = world_with_node(6);
     let host = world.host(node);
-    world.set_disk(
-        node,
-        DiskSettings {
-            slow_per_mille: 0,
-            ..DiskSettings::default()
-        },
-    );
-    let file = world
-        .run(LIMIT_NS, host.disk().create("file"))
-        .expect("it ends")
-        .expect("no error");
+    world.set_disk(node, DiskSettings { slow_per_mille: 0, ..DiskSettings::default() });
+    let file = world.run(LIMIT_NS, host.disk().create("file")).expect("it ends").expect("no error");
     let run = async {
         let mut took_ns = Vec::new();
         for turn in 0..300 {
@@ -190,29 +154,12 @@ fn operations_take_their_time() {
         }
         Ok::<_, io::Error>(took_ns)
     };
-    let took_ns = world
-        .run(LIMIT_NS, run)
-        .expect("it ends")
-        .expect("no operation fails");
+    let took_ns = world.run(LIMIT_NS, run).expect("it ends").expect("no operation fails");
     let ranges = [5_000..20_000, 20_000..80_000, 100_000..400_000];
-    assert!(
-        took_ns
-            .iter()
-            .enumerate()
-            .all(|(turn, it)| ranges[turn % 3].contains(it))
-    );
-    world.set_disk(
-        node,
-        DiskSettings {
-            slow_per_mille: 1_000,
-            ..DiskSettings::default()
-        },
-    );
+    assert!(took_ns.iter().enumerate().all(|(turn, it)| ranges[turn % 3].contains(it)));
+    world.set_disk(node, DiskSettings { slow_per_mille: 1_000, ..DiskSettings::default() });
     let before_ns = world.now_ns();
-    world
-        .run(LIMIT_NS, file.sync())
-        .expect("it ends")
-        .expect("no error");
+    world.run(LIMIT_NS, file.sync()).expect("it ends").expect("no error");
     assert!(world.now_ns() - before_ns >= 1_000_000);
     assert_eq!(world.fault_counts()["disk.slow"], 1);
 }

@@ -55,10 +55,7 @@ fn loss_and_duplication_are_what_the_counts_say() {
     let arrived = numbers_through(&world, HostId::DRIVER, node, 250);
     let distinct: BTreeSet<u8> = arrived.iter().copied().collect();
     assert_eq!(250 - distinct.len() as u64, fault(&world, "net.lost"));
-    assert_eq!(
-        (arrived.len() - distinct.len()) as u64,
-        fault(&world, "net.duplicated")
-    );
+    assert_eq!((arrived.len() - distinct.len()) as u64, fault(&world, "net.duplicated"));
     assert!(fault(&world, "net.lost") > 20 && fault(&world, "net.duplicated") > 20);
     assert!(fault(&world, "net.slow") > 5);
 }
@@ -80,34 +77,23 @@ fn latency_depends_on_the_zones() {
     let (world, node) = world_with_node(3);
     let near = idle_node(&world, "near", "zone-a");
     let far = idle_node(&world, "far", "zone-b");
-    for (to, low, high) in [
-        (node, 5_000, 15_000),
-        (near, 80_000, 250_000),
-        (far, 300_000, 1_200_000),
-    ] {
+    for (to, low, high) in
+        [(node, 5_000, 15_000), (near, 80_000, 250_000), (far, 300_000, 1_200_000)]
+    {
         let run = latencies(world.host(node), world.host(to));
         let seen = world.run(LIMIT_NS, run).expect("it ends");
         assert!(seen.len() > 200, "latencies vary");
-        assert!(
-            seen.iter().all(|it| (low..high).contains(it)),
-            "{to}: {seen:?}"
-        );
+        assert!(seen.iter().all(|it| (low..high).contains(it)), "{to}: {seen:?}");
     }
 }
 
 #[test]
 fn slow_datagrams_take_ten_times_as_long() {
     let (world, node) = world_with_node(7);
-    world.set_net(NetSettings {
-        slow_per_mille: 1_000,
-        ..NetSettings::default()
-    });
+    world.set_net(NetSettings { slow_per_mille: 1_000, ..NetSettings::default() });
     let run = latencies(world.host(node), world.host(node));
     let seen = world.run(LIMIT_NS, run).expect("it ends");
-    assert!(
-        seen.iter().all(|it| (50_000..150_000).contains(it)),
-        "{seen:?}"
-    );
+    assert!(seen.iter().all(|it| (50_000..150_000).contains(it)), "{seen:?}");
     assert_eq!(fault(&world, "net.slow"), 300);
 }
 
@@ -157,16 +143,9 @@ fn a_partition_stops_what_is_under_way() {
 #[test]
 fn a_partition_can_be_partial() {
     let (world, a) = world_with_node(6);
-    let (b, c) = (
-        idle_node(&world, "b", "zone-a"),
-        idle_node(&world, "c", "zone-a"),
-    );
+    let (b, c) = (idle_node(&world, "b", "zone-a"), idle_node(&world, "c", "zone-a"));
     world.partition(&[a], &[c]);
     for (from, to, arrive) in [(a, b, 1), (b, c, 1), (a, c, 0), (c, a, 0)] {
-        assert_eq!(
-            numbers_through(&world, from, to, 1).len(),
-            arrive,
-            "{from} to {to}"
-        );
+        assert_eq!(numbers_through(&world, from, to, 1).len(), arrive, "{from} to {to}");
     }
 }

@@ -16,10 +16,7 @@ fn after_power_loss<F: Future<Output = io::Result<()>>>(
 ) -> Option<Bytes> {
     let (world, node) = world_with_node(seed);
     let run = prepare(world.host(node).disk());
-    world
-        .run(LIMIT_NS, run)
-        .expect("it ends")
-        .expect("no operation fails");
+    world.run(LIMIT_NS, run).expect("it ends").expect("no operation fails");
     world.power_loss(node);
     world.peek_file(node, path)
 }
@@ -42,10 +39,7 @@ async fn two_overlapping_writes(disk: Disk) -> io::Result<()> {
 /// The twelve outcomes, by hand: two versions of the first sector, three of the second,
 /// and the third there or not.
 fn legal_outcomes() -> BTreeSet<Bytes> {
-    let first = [
-        bytes(b'a', 512),
-        [bytes(b'a', 256), bytes(b'b', 256)].concat().into(),
-    ];
+    let first = [bytes(b'a', 512), [bytes(b'a', 256), bytes(b'b', 256)].concat().into()];
     let second = [
         bytes(b'a', 512),
         [bytes(b'b', 256), bytes(b'a', 256)].concat().into(),
@@ -64,9 +58,7 @@ fn legal_outcomes() -> BTreeSet<Bytes> {
 #[test]
 fn two_unsynced_writes_end_in_every_legal_way_and_no_other() {
     let outcome = |seed| after_power_loss(seed, "file", two_overlapping_writes);
-    let seen: BTreeSet<Bytes> = (0..2_000)
-        .map(|seed| outcome(seed).expect("synced"))
-        .collect();
+    let seen: BTreeSet<Bytes> = (0..2_000).map(|seed| outcome(seed).expect("synced")).collect();
     assert_eq!(legal_outcomes().len(), 12);
     assert_eq!(seen, legal_outcomes());
 }
@@ -153,39 +145,21 @@ fn names_after(seed: u64, sync: bool) -> Vec<String> {
         disk.create("new").await?;
         disk.rename("new", "current").await?;
         disk.remove("old").await?;
-        if sync {
-            disk.sync_dir("").await
-        } else {
-            Ok(())
-        }
+        if sync { disk.sync_dir("").await } else { Ok(()) }
     };
-    world
-        .run(LIMIT_NS, run)
-        .expect("it ends")
-        .expect("no operation fails");
+    world.run(LIMIT_NS, run).expect("it ends").expect("no operation fails");
     world.power_loss(node);
     world.restart(node);
     let list = world.host(node).disk().list("");
-    world
-        .run(LIMIT_NS, list)
-        .expect("it ends")
-        .expect("the root is there")
+    world.run(LIMIT_NS, list).expect("it ends").expect("the root is there")
 }
 
 #[test]
 fn changes_of_names_survive_in_order() {
     let seen: BTreeSet<Vec<String>> = (0..100).map(|seed| names_after(seed, false)).collect();
-    let names = |names: &[&str]| {
-        names
-            .iter()
-            .map(|it| it.to_string())
-            .collect::<Vec<String>>()
-    };
-    let legal = [
-        names(&["current", "old"]),
-        names(&["current", "new", "old"]),
-        names(&["current"]),
-    ];
+    let names = |names: &[&str]| names.iter().map(|it| it.to_string()).collect::<Vec<String>>();
+    let legal =
+        [names(&["current", "old"]), names(&["current", "new", "old"]), names(&["current"])];
     assert_eq!(seen, legal.into_iter().collect());
     assert!((0..50).all(|seed| names_after(seed, true) == ["current"]));
 }
@@ -217,10 +191,7 @@ fn a_synced_rename_takes_the_old_name_with_it() {
             disk.rename("tmp/1", "wal/1").await?;
             disk.sync_dir("wal").await
         };
-        world
-            .run(LIMIT_NS, run)
-            .expect("it ends")
-            .expect("no operation fails");
+        world.run(LIMIT_NS, run).expect("it ends").expect("no operation fails");
         world.power_loss(node);
         let found = ["tmp/1", "wal/1"].map(|it| world.peek_file(node, it).is_some());
         assert_eq!(found, [false, true], "seed {seed}");
@@ -258,17 +229,11 @@ fn a_truncation_happens_wholly_or_not_at_all() {
 #[test]
 fn a_zone_loses_power_as_one() {
     let (world, a) = world_with_node(1);
-    let (b, c) = (
-        idle_node(&world, "b", "zone-a"),
-        idle_node(&world, "c", "zone-b"),
-    );
+    let (b, c) = (idle_node(&world, "b", "zone-a"), idle_node(&world, "c", "zone-b"));
     let append = |host: HostId| {
         let disk = world.host(host).disk();
         let run = async move { disk.create("file").await?.append(bytes(b'x', 51_200)).await };
-        world
-            .run(LIMIT_NS, run)
-            .expect("it ends")
-            .expect("no operation fails");
+        world.run(LIMIT_NS, run).expect("it ends").expect("no operation fails");
     };
     [a, b, c].into_iter().for_each(append);
     world.power_loss_zone("zone-a");

@@ -13,9 +13,7 @@ use crate::{LIMIT_NS, idle_node, world_with_node};
 
 fn sleep(world: &World, ns: u64) {
     let driver = world.driver();
-    world
-        .run(LIMIT_NS, async move { driver.sleep(ns).await })
-        .expect("it ends");
+    world.run(LIMIT_NS, async move { driver.sleep(ns).await }).expect("it ends");
 }
 
 #[test]
@@ -50,9 +48,7 @@ fn a_crash_ends_tasks_and_a_restart_begins_anew() {
 #[test]
 fn mail_to_a_crashed_host_is_lost_and_mail_from_it_arrives() {
     let (world, node) = world_with_node(2);
-    world
-        .host(node)
-        .send(HostId::DRIVER, Bytes::from_static(b"last words"));
+    world.host(node).send(HostId::DRIVER, Bytes::from_static(b"last words"));
     world.driver().send(node, Bytes::from_static(b"too late"));
     world.restart(node);
     let (driver, reborn) = (world.driver(), world.host(node));
@@ -72,16 +68,10 @@ fn a_handle_of_a_dead_process_does_nothing() {
     dead.point("ghost", 0);
     dead.spawn("ghost", async { panic!("a dead process runs nothing") });
     let driver = world.driver();
-    assert_eq!(
-        world.run(LIMIT_NS, async move { driver.receive().await }),
-        Err(RunError::Deadlock)
-    );
+    assert_eq!(world.run(LIMIT_NS, async move { driver.receive().await }), Err(RunError::Deadlock));
     assert!(world.point_counts().is_empty() && world.panics().is_empty());
     let create = dead.disk().create("file");
-    assert!(matches!(
-        world.run(LIMIT_NS, create),
-        Err(RunError::Deadlock)
-    ));
+    assert!(matches!(world.run(LIMIT_NS, create), Err(RunError::Deadlock)));
     let put = dead.objects().put("key", Bytes::new());
     assert_eq!(world.run(LIMIT_NS, put), Err(RunError::Deadlock));
 }
@@ -108,16 +98,8 @@ fn a_panic_is_the_crash_of_its_host_alone() {
     let panics = world.panics();
     assert_eq!(panics.len(), 1);
     assert_eq!((panics[0].host, panics[0].time_ns), (node, 1_000));
-    assert!(
-        panics[0].message.starts_with("turn 7 went wrong at "),
-        "{}",
-        panics[0].message
-    );
-    assert!(
-        panics[0].message.contains("processes.rs:"),
-        "{}",
-        panics[0].message
-    );
+    assert!(panics[0].message.starts_with("turn 7 went wrong at "), "{}", panics[0].message);
+    assert!(panics[0].message.contains("processes.rs:"), "{}", panics[0].message);
     assert!(!world.is_up(node));
     assert!(world.point_counts().is_empty());
     assert_eq!(world.fault_counts()["process.panic"], 1);
@@ -129,10 +111,7 @@ fn a_panic_is_the_crash_of_its_host_alone() {
 fn panics_inside_a_world_print_nothing() {
     let tests = ["processes::a_panic_is_the_crash_of_its_host_alone"];
     let this = std::env::current_exe().expect("a test is a program");
-    let run = Command::new(this)
-        .args(tests)
-        .args(["--exact", "--nocapture"])
-        .output();
+    let run = Command::new(this).args(tests).args(["--exact", "--nocapture"]).output();
     let run = run.expect("a test can be run by hand");
     assert!(String::from_utf8_lossy(&run.stdout).contains("1 passed"));
     assert_eq!(String::from_utf8_lossy(&run.stderr), "");
@@ -160,10 +139,7 @@ fn a_run_ends_at_its_limit() {
     let run = world.run(1_000, async move { driver.sleep(2_000).await });
     assert_eq!((run, world.now_ns()), (Err(RunError::TimeLimit), 1_000));
     // The sleep was dropped with its driver: nothing is left that could happen.
-    assert_eq!(
-        world.run::<()>(LIMIT_NS, pending()),
-        Err(RunError::Deadlock)
-    );
+    assert_eq!(world.run::<()>(LIMIT_NS, pending()), Err(RunError::Deadlock));
     assert_eq!(world.now_ns(), 1_000);
 }
 
@@ -229,8 +205,7 @@ impl Drop for OnDrop {
             waker.wake();
         }
         self.host.send(HostId::DRIVER, Bytes::new());
-        self.host
-            .spawn("from_drop", async { panic!("spawned by the dead") });
+        self.host.spawn("from_drop", async { panic!("spawned by the dead") });
     }
 }
 
@@ -244,11 +219,7 @@ fn tasks_that_hold_one_anothers_wakers_can_be_dropped() {
         let slots: [Rc<RefCell<Option<Waker>>>; 2] = Default::default();
         for at in 0..2 {
             let (own, wake) = (slots[at].clone(), slots[1 - at].clone());
-            let guard = OnDrop {
-                host: host.clone(),
-                wake,
-                dropped: counter.clone(),
-            };
+            let guard = OnDrop { host: host.clone(), wake, dropped: counter.clone() };
             host.spawn("member", async move {
                 let _guard = guard;
                 poll_fn::<(), _>(|context| {
@@ -264,10 +235,7 @@ fn tasks_that_hold_one_anothers_wakers_can_be_dropped() {
     world.crash(node);
     assert_eq!(dropped.get(), 2);
     let driver = world.driver();
-    assert_eq!(
-        world.run(LIMIT_NS, async move { driver.receive().await }),
-        Err(RunError::Deadlock)
-    );
+    assert_eq!(world.run(LIMIT_NS, async move { driver.receive().await }), Err(RunError::Deadlock));
     assert!(world.panics().is_empty());
 }
 
@@ -287,11 +255,7 @@ fn a_panic_while_a_crash_drops_tasks_is_reported() {
     sleep(&world, 1_000);
     world.crash(node);
     assert_eq!(world.panics().len(), 1);
-    assert!(
-        world.panics()[0]
-            .message
-            .starts_with("dropped the wrong way")
-    );
+    assert!(world.panics()[0].message.starts_with("dropped the wrong way"));
 }
 
 #[test]
@@ -370,8 +334,6 @@ fn clocks_disagree_and_outlive_the_process() {
     world.restart(node);
     let after = world.host(node);
     assert_eq!(after.now_ns(), shown);
-    world
-        .run(LIMIT_NS, after.sleep_until(shown + 777))
-        .expect("it ends");
+    world.run(LIMIT_NS, after.sleep_until(shown + 777)).expect("it ends");
     assert_eq!((after.now_ns(), world.now_ns()), (shown + 777, 5_000_777));
 }

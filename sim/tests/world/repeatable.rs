@@ -20,10 +20,7 @@ fn busy_world(tape: Tape, record: bool) -> World {
         duplicate_per_million: 20_000,
         ..NetSettings::default()
     });
-    world.set_objects(ObjectSettings {
-        timeout_per_mille: 100,
-        ..ObjectSettings::default()
-    });
+    world.set_objects(ObjectSettings { timeout_per_mille: 100, ..ObjectSettings::default() });
     let node = world.add_host("node-1", "zone-a");
     world.boot(node, |host| async move {
         let log = match host.disk().create("log").await {
@@ -51,9 +48,7 @@ fn busy_world(tape: Tape, record: bool) -> World {
             }
         }
     };
-    world
-        .run(LIMIT_NS, drive)
-        .expect("the driver comes to its end");
+    world.run(LIMIT_NS, drive).expect("the driver comes to its end");
     world
 }
 
@@ -61,36 +56,18 @@ fn busy_world(tape: Tape, record: bool) -> World {
 fn a_busy_world_has_seen_every_kind_of_fault() {
     let world = busy_world(Tape::new(1), false);
     let faults: Vec<_> = world.fault_counts().into_keys().collect();
-    for expected in [
-        "net.lost",
-        "net.duplicated",
-        "object.timeout",
-        "power.loss",
-        "process.panic",
-    ] {
-        assert!(
-            faults.contains(&expected),
-            "{expected} is not in {faults:?}"
-        );
+    for expected in ["net.lost", "net.duplicated", "object.timeout", "power.loss", "process.panic"]
+    {
+        assert!(faults.contains(&expected), "{expected} is not in {faults:?}");
     }
 }
 
 #[test]
 fn same_seed_same_hash_and_another_seed_another() {
-    let hashes: Vec<u64> = (0..20)
-        .map(|seed| busy_world(Tape::new(seed), false).hash())
-        .collect();
+    let hashes: Vec<u64> = (0..20).map(|seed| busy_world(Tape::new(seed), false).hash()).collect();
     for (seed, &hash) in hashes.iter().enumerate() {
-        assert_eq!(
-            busy_world(Tape::new(seed as u64), true).hash(),
-            hash,
-            "seed {seed}"
-        );
-        assert_eq!(
-            hashes.iter().filter(|&&it| it == hash).count(),
-            1,
-            "seed {seed}"
-        );
+        assert_eq!(busy_world(Tape::new(seed as u64), true).hash(), hash, "seed {seed}");
+        assert_eq!(hashes.iter().filter(|&&it| it == hash).count(), 1, "seed {seed}");
     }
 }
 
@@ -130,10 +107,7 @@ fn the_hash_sees_every_change_of_the_events() {
         change(&|it| it[middle].actor.push('x')),
         change(&|it| drop(it.remove(middle))),
         change(&|it| {
-            let at = it
-                .iter()
-                .position(|it| it.kind == "net.deliver")
-                .expect("there are some");
+            let at = it.iter().position(|it| it.kind == "net.deliver").expect("there are some");
             let mut payload = it[at].payload.to_vec();
             payload[19] ^= 1;
             it[at].payload = payload.into();
@@ -153,20 +127,13 @@ fn a_transcript_shows_payloads_in_words() {
     });
     let transcript = world.transcript();
     let expected = " driver>node-1 net.deliver message 1";
-    assert!(
-        transcript.lines().any(|it| it.ends_with(expected)),
-        "{transcript}"
-    );
+    assert!(transcript.lines().any(|it| it.ends_with(expected)), "{transcript}");
     assert_eq!(transcript.lines().count(), world.events().len());
 }
 
 /// The decisions of a run under one name.
 fn decisions_of(world: &World, name: &str) -> Vec<Override> {
-    world
-        .decisions()
-        .into_iter()
-        .filter(|it| it.name == name)
-        .collect()
+    world.decisions().into_iter().filter(|it| it.name == name).collect()
 }
 
 #[test]
@@ -176,13 +143,7 @@ fn every_decision_follows_from_seed_name_and_number() {
     let decisions = world.decisions();
     assert!(decisions.len() > 1_000);
     for it in &decisions {
-        assert_eq!(
-            tape.decision(&it.name, it.n),
-            it.value,
-            "{} draw {}",
-            it.name,
-            it.n
-        );
+        assert_eq!(tape.decision(&it.name, it.n), it.value, "{} draw {}", it.name, it.n);
     }
     let latencies = decisions_of(&world, "driver/net.latency");
     assert!(latencies.iter().enumerate().all(|(n, it)| it.n == n as u64));
@@ -211,18 +172,12 @@ fn a_draw_under_another_name_shifts_nothing() {
 fn loss_shifts_no_latency() {
     let latencies = |loss_per_million| {
         let (world, node) = crate::world_with_node(4);
-        world.set_net(NetSettings {
-            loss_per_million,
-            ..NetSettings::default()
-        });
+        world.set_net(NetSettings { loss_per_million, ..NetSettings::default() });
         world.record_decisions(true);
         for _ in 0..100 {
             world.driver().send(node, Bytes::new());
         }
-        (
-            decisions_of(&world, "driver/net.latency"),
-            world.fault_counts().get("net.lost").copied(),
-        )
+        (decisions_of(&world, "driver/net.latency"), world.fault_counts().get("net.lost").copied())
     };
     let (without, lost) = latencies(0);
     assert_eq!((without.len(), lost), (100, None));
@@ -242,19 +197,8 @@ fn an_override_changes_exactly_its_draw() {
     };
     let (mut expected, matched) = draws(Tape::new(9));
     assert_eq!(matched, 0);
-    let unused = Override {
-        name: "nobody/nothing".into(),
-        n: 0,
-        value: 1,
-    };
-    let overrides = vec![
-        Override {
-            name,
-            n: 7,
-            value: 42,
-        },
-        unused,
-    ];
+    let unused = Override { name: "nobody/nothing".into(), n: 0, value: 1 };
+    let overrides = vec![Override { name, n: 7, value: 42 }, unused];
     let (overridden, matched) = draws(Tape { seed: 9, overrides });
     expected[7] = 42;
     assert_eq!((overridden, matched), (expected, 1));
@@ -266,13 +210,7 @@ fn a_run_replays_from_its_own_decisions_under_another_seed() {
     let overrides = original.decisions();
     // Draws before recording began are not in the list: the clock bases of two hosts,
     // which nothing in this run looks at.
-    let replay = busy_world(
-        Tape {
-            seed: 22,
-            overrides,
-        },
-        false,
-    );
+    let replay = busy_world(Tape { seed: 22, overrides }, false);
     assert_eq!(replay.hash(), original.hash());
 }
 
@@ -288,9 +226,7 @@ fn first_of_two(tape: Tape) -> &'static str {
         });
     }
     let driver = world.driver();
-    world
-        .run(LIMIT_NS, async move { driver.sleep(2_000).await })
-        .expect("it ends");
+    world.run(LIMIT_NS, async move { driver.sleep(2_000).await }).expect("it ends");
     let order = order.borrow();
     assert_eq!(order.len(), 2);
     order[0]
@@ -298,9 +234,7 @@ fn first_of_two(tape: Tape) -> &'static str {
 
 #[test]
 fn dice_decide_which_ready_task_runs_first() {
-    let left_first = (0..200)
-        .filter(|&seed| first_of_two(Tape::new(seed)) == "left")
-        .count();
+    let left_first = (0..200).filter(|&seed| first_of_two(Tape::new(seed)) == "left").count();
     assert!((60..140).contains(&left_first), "{left_first} of 200");
 }
 
@@ -314,20 +248,8 @@ fn zeros_run_tasks_in_the_order_they_were_woken() {
         // Draw 0 is taken at the spawn, draw 1 when the sleep is over.
         let tasks = [("left", 0), ("right", 0), ("left", 1), ("right", 1)];
         let zeros = tasks.map(|(task, n)| draw(task, n, 0)).to_vec();
-        assert_eq!(
-            first_of_two(Tape {
-                seed,
-                overrides: zeros
-            }),
-            "left"
-        );
+        assert_eq!(first_of_two(Tape { seed, overrides: zeros }), "left");
         let last = vec![draw("left", 1, u64::MAX)];
-        assert_eq!(
-            first_of_two(Tape {
-                seed,
-                overrides: last
-            }),
-            "right"
-        );
+        assert_eq!(first_of_two(Tape { seed, overrides: last }), "right");
     }
 }

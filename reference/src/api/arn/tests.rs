@@ -12,10 +12,7 @@ const BACKUP: &str =
 fn the_guides_example_is_understood() {
     let arn = BackupArn::parse(BACKUP).expect("the example of the tutorial");
     assert_eq!(arn.table.to_string(), TABLE);
-    assert_eq!(
-        (arn.created_ms, arn.suffix),
-        (1_489_602_797_149, 0x73d8_d5bc)
-    );
+    assert_eq!((arn.created_ms, arn.suffix), (1_489_602_797_149, 0x73d8_d5bc));
     assert_eq!(arn.to_string(), BACKUP);
     assert_eq!(arn.table.backup(arn.created_ms, arn.suffix), arn);
 }

@@ -19,11 +19,7 @@ fn refused<T: std::fmt::Debug>(result: Result<T, ValidationError>) -> String {
 fn a_backup_is_asked_for_by_name_or_arn() {
     let validate = |table_name: &str, backup_name: &str| {
         let (table_name, backup_name) = (table_name.to_owned(), backup_name.to_owned());
-        CreateBackupInput {
-            table_name,
-            backup_name,
-        }
-        .validate()
+        CreateBackupInput { table_name, backup_name }.validate()
     };
     validate("orders", "nightly").expect("a name");
     validate(&arn().table.to_string(), "nightly").expect("an ARN");
@@ -41,34 +37,16 @@ fn a_backup_is_asked_for_by_name_or_arn() {
 fn only_arns_of_backups_name_backups() {
     let describe = |backup_arn: String| DescribeBackupInput { backup_arn }.validate();
     describe(arn().to_string()).expect("the ARN of a backup");
-    assert_eq!(
-        refused(describe(arn().table.to_string())),
-        "Invalid Backup ARN"
-    );
-    let short = refused(
-        DeleteBackupInput {
-            backup_arn: "arn:aws".to_owned(),
-        }
-        .validate(),
-    );
-    assert!(
-        short.ends_with("Member must have length greater than or equal to 37"),
-        "{short}"
-    );
+    assert_eq!(refused(describe(arn().table.to_string())), "Invalid Backup ARN");
+    let short = refused(DeleteBackupInput { backup_arn: "arn:aws".to_owned() }.validate());
+    assert!(short.ends_with("Member must have length greater than or equal to 37"), "{short}");
 }
 
 #[test]
 fn lists_are_bounded() {
     let list = ListBackupsInput::default;
     list().validate().expect("everything is optional");
-    let allowed = |limit| {
-        ListBackupsInput {
-            limit: Some(limit),
-            ..list()
-        }
-        .validate()
-        .is_ok()
-    };
+    let allowed = |limit| ListBackupsInput { limit: Some(limit), ..list() }.validate().is_ok();
     assert_eq!([0, 1, 100, 101].map(allowed), [false, true, true, false]);
     let range = |lower, upper| ListBackupsInput {
         time_range_lower_bound_ms: Some(lower),
@@ -80,21 +58,10 @@ fn lists_are_bounded() {
         refused(range(6, 5).validate()),
         "Time range lower bound must be less than or equal to upper bound"
     );
-    let after = |arn: String| ListBackupsInput {
-        exclusive_start_backup_arn: Some(arn),
-        ..list()
-    };
-    after(arn().to_string())
-        .validate()
-        .expect("the ARN of a backup");
-    assert_eq!(
-        refused(after(arn().table.to_string()).validate()),
-        "Invalid Backup ARN"
-    );
-    let of = |name: &str| ListBackupsInput {
-        table_name: Some(name.to_owned()),
-        ..list()
-    };
+    let after = |arn: String| ListBackupsInput { exclusive_start_backup_arn: Some(arn), ..list() };
+    after(arn().to_string()).validate().expect("the ARN of a backup");
+    assert_eq!(refused(after(arn().table.to_string()).validate()), "Invalid Backup ARN");
+    let of = |name: &str| ListBackupsInput { table_name: Some(name.to_owned()), ..list() };
     of("orders").validate().expect("a name");
     refused(of("no such name").validate());
 }
@@ -102,22 +69,10 @@ fn lists_are_bounded() {
 #[test]
 fn filters_show_what_amazon_says() {
     let shown = |filter: BackupTypeFilter| {
-        BackupType::ALL
-            .iter()
-            .filter(|it| filter.shows(**it))
-            .map(|it| it.as_str())
-            .collect()
+        BackupType::ALL.iter().filter(|it| filter.shows(**it)).map(|it| it.as_str()).collect()
     };
     let all: Vec<Vec<&str>> = BackupTypeFilter::ALL.iter().map(|it| shown(*it)).collect();
-    assert_eq!(
-        all,
-        [
-            vec!["USER"],
-            vec!["SYSTEM"],
-            vec!["AWS_BACKUP"],
-            vec!["USER", "SYSTEM"]
-        ]
-    );
+    assert_eq!(all, [vec!["USER"], vec!["SYSTEM"], vec!["AWS_BACKUP"], vec!["USER", "SYSTEM"]]);
 }
 
 fn source(billing_mode: BillingMode, units: i64) -> SourceTableDetails {
@@ -135,10 +90,7 @@ fn source(billing_mode: BillingMode, units: i64) -> SourceTableDetails {
 }
 
 fn throughput(units: i64) -> ProvisionedThroughput {
-    ProvisionedThroughput {
-        read_capacity_units: units,
-        write_capacity_units: units,
-    }
+    ProvisionedThroughput { read_capacity_units: units, write_capacity_units: units }
 }
 
 #[test]
@@ -153,38 +105,21 @@ fn restores_take_the_recorded_settings_or_the_overrides() {
         restore(mode, units).effective_billing(&source(recorded, recorded_units))
     };
     let none = ProvisionedThroughput::NONE;
-    assert_eq!(
-        effective(None, None, Provisioned, 9),
-        Ok((Provisioned, throughput(9)))
-    );
-    assert_eq!(
-        effective(None, Some(3), Provisioned, 9),
-        Ok((Provisioned, throughput(3)))
-    );
-    assert_eq!(
-        effective(None, None, PayPerRequest, 0),
-        Ok((PayPerRequest, none))
-    );
-    assert_eq!(
-        effective(Some(PayPerRequest), None, Provisioned, 9),
-        Ok((PayPerRequest, none))
-    );
+    assert_eq!(effective(None, None, Provisioned, 9), Ok((Provisioned, throughput(9))));
+    assert_eq!(effective(None, Some(3), Provisioned, 9), Ok((Provisioned, throughput(3))));
+    assert_eq!(effective(None, None, PayPerRequest, 0), Ok((PayPerRequest, none)));
+    assert_eq!(effective(Some(PayPerRequest), None, Provisioned, 9), Ok((PayPerRequest, none)));
     assert_eq!(
         effective(Some(Provisioned), Some(3), PayPerRequest, 0),
         Ok((Provisioned, throughput(3)))
     );
     let cannot = "Cannot override ProvisionedThroughput unless BillingMode is PROVISIONED";
     assert_eq!(refused(effective(None, Some(3), PayPerRequest, 0)), cannot);
-    assert_eq!(
-        refused(effective(Some(PayPerRequest), Some(3), Provisioned, 9)),
-        cannot
-    );
+    assert_eq!(refused(effective(Some(PayPerRequest), Some(3), Provisioned, 9)), cannot);
     assert_eq!(
         refused(effective(Some(Provisioned), None, Provisioned, 9)),
         "Must override ProvisionedThroughput if BillingMode is overridden to PROVISIONED"
     );
-    restore(None, Some(1))
-        .validate()
-        .expect("the least capacity");
+    restore(None, Some(1)).validate().expect("the least capacity");
     assert!(refused(restore(None, Some(0)).validate()).starts_with("2 validation errors detected"));
 }

@@ -31,11 +31,9 @@ fn request(operation: Operation) -> Request {
             return_values: ReturnValues::AllOld,
             ..PutItemInput::new("orders", item())
         }),
-        Operation::GetItem => Request::GetItem(GetItemInput {
-            table_name,
-            key: item(),
-            consistent_read: true,
-        }),
+        Operation::GetItem => {
+            Request::GetItem(GetItemInput { table_name, key: item(), consistent_read: true })
+        }
         Operation::DeleteItem => Request::DeleteItem(DeleteItemInput::new("orders", item())),
         Operation::Scan => Request::Scan(ScanInput {
             table_name,
@@ -104,16 +102,11 @@ fn writes_carry_their_condition() {
     let Request::PutItem(mut put) = request(Operation::PutItem) else {
         panic!("the request of another operation");
     };
-    let condition = put
-        .condition()
-        .expect("a good expression")
-        .expect("there is one");
+    let condition = put.condition().expect("a good expression").expect("there is one");
     assert!(condition.holds(None));
     put.condition_expression = None;
     assert_eq!(
-        put.validate()
-            .expect_err("placeholders without an expression")
-            .message,
+        put.validate().expect_err("placeholders without an expression").message,
         "ExpressionAttributeNames can only be specified when using expressions"
     );
     put.expression_attribute_names.clear();
@@ -121,8 +114,7 @@ fn writes_carry_their_condition() {
     put.expression_attribute_values.clear();
     assert_eq!(put.validate(), Ok(()));
     assert_eq!(put.condition(), Ok(None));
-    put.item
-        .insert("set".to_owned(), AttributeValue::SS(Default::default()));
+    put.item.insert("set".to_owned(), AttributeValue::SS(Default::default()));
     put.validate().expect_err("an empty set");
 }
 

@@ -21,10 +21,7 @@ fn a_schema_survives_the_wire() {
     request().validate().expect("a good request");
     assert_eq!(request().schema(), Ok(schema()));
     let simple = KeySchema::simple("id", ScalarAttributeType::B);
-    assert_eq!(
-        CreateTableInput::on_demand("orders", &simple).schema(),
-        Ok(simple)
-    );
+    assert_eq!(CreateTableInput::on_demand("orders", &simple).schema(), Ok(simple));
 }
 
 #[test]
@@ -64,23 +61,15 @@ fn names_are_checked_first() {
          'tableName' failed to satisfy constraint: Member must have length greater than or equal \
          to 3"
     );
-    let named = |length: usize| {
-        DescribeTableInput {
-            table_name: "n".repeat(length),
-        }
-        .validate()
-        .is_ok()
-    };
+    let named =
+        |length: usize| DescribeTableInput { table_name: "n".repeat(length) }.validate().is_ok();
     assert_eq!([2, 3, 255, 256].map(named), [false, true, true, false]);
 }
 
 #[test]
 fn throughput_goes_with_the_billing_mode() {
     let units = |read_capacity_units| {
-        Some(ProvisionedThroughput {
-            read_capacity_units,
-            write_capacity_units: 5,
-        })
+        Some(ProvisionedThroughput { read_capacity_units, write_capacity_units: 5 })
     };
     assert!(refusal(|it| it.provisioned_throughput = units(5)).contains("Neither ReadCapacity"));
     assert!(refusal(|it| it.billing_mode = None).contains("must both be specified"));
@@ -89,11 +78,8 @@ fn throughput_goes_with_the_billing_mode() {
         "1 validation error detected: Value '0' at 'provisionedThroughput.readCapacityUnits' \
          failed to satisfy constraint: Member must have value greater than or equal to 1"
     );
-    let provisioned = CreateTableInput {
-        billing_mode: None,
-        provisioned_throughput: units(5),
-        ..request()
-    };
+    let provisioned =
+        CreateTableInput { billing_mode: None, provisioned_throughput: units(5), ..request() };
     provisioned.validate().expect("PROVISIONED is the default");
     assert_eq!(provisioned.throughput().ok(), units(5));
     assert_eq!(request().throughput(), Ok(ProvisionedThroughput::NONE));
@@ -101,14 +87,7 @@ fn throughput_goes_with_the_billing_mode() {
 
 #[test]
 fn pages_of_tables_have_1_to_100_names() {
-    let allowed = |limit| {
-        ListTablesInput {
-            limit,
-            ..Default::default()
-        }
-        .validate()
-        .is_ok()
-    };
+    let allowed = |limit| ListTablesInput { limit, ..Default::default() }.validate().is_ok();
     let limits = [None, Some(0), Some(1), Some(100), Some(101), Some(-1)];
     assert_eq!(limits.map(allowed), [true, false, true, true, false, false]);
 }
@@ -117,8 +96,5 @@ fn pages_of_tables_have_1_to_100_names() {
 fn an_identity_prints_as_a_uuid() {
     let id = TableId(0x0123_4567_89ab_cdef_0011_2233_4455_6677);
     assert_eq!(id.to_string(), "01234567-89ab-cdef-0011-223344556677");
-    assert_eq!(
-        TableId(7).to_string(),
-        "00000000-0000-0000-0000-000000000007"
-    );
+    assert_eq!(TableId(7).to_string(), "00000000-0000-0000-0000-000000000007");
 }

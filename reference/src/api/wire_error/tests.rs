@@ -97,19 +97,10 @@ fn errors_of(operation: Operation) -> Vec<ApiError> {
 fn the_whole_table_of_errors() {
     let mut table = String::new();
     for operation in Operation::ALL {
-        let kind = if operation.writes() {
-            "writes: 500 leaves the outcome open"
-        } else {
-            "reads"
-        };
+        let kind = if operation.writes() { "writes: 500 leaves the outcome open" } else { "reads" };
         table += &format!("{operation} ({kind})\n");
         for error in errors_of(*operation) {
-            let WireError {
-                exception,
-                http_status,
-                message,
-                retryable,
-            } = (&error).into();
+            let WireError { exception, http_status, message, retryable } = (&error).into();
             let retry = if retryable { "retry" } else { "final" };
             table += &format!("  {http_status} {retry} {exception:<39} {message}\n");
         }
@@ -126,24 +117,16 @@ fn the_whole_table_of_errors() {
 
 #[test]
 fn every_exception_is_some_operations() {
-    let sent: BTreeSet<ExceptionName> = Operation::ALL
-        .iter()
-        .flat_map(|it| errors_of(*it))
-        .map(|it| it.exception())
-        .collect();
+    let sent: BTreeSet<ExceptionName> =
+        Operation::ALL.iter().flat_map(|it| errors_of(*it)).map(|it| it.exception()).collect();
     assert_eq!(sent, ExceptionName::ALL.iter().copied().collect());
 }
 
 #[test]
 fn details_of_a_failure_stay_inside() {
-    let error = ApiError::from(PutItemError::InternalServerError(
-        "node 7 lost its disk".into(),
-    ));
+    let error = ApiError::from(PutItemError::InternalServerError("node 7 lost its disk".into()));
     assert_eq!(WireError::from(&error).message, "Internal server error");
-    assert!(
-        format!("{error:?}").contains("node 7"),
-        "the log still has it"
-    );
+    assert!(format!("{error:?}").contains("node 7"), "the log still has it");
 }
 
 #[test]

@@ -11,10 +11,7 @@ use super::error::{ArchiveError, Fault, require_eq, require_next};
 use super::keys;
 use super::part::PartitionSpan;
 
-const KIND: Kind = Kind {
-    name: "backup manifest",
-    magic: *b"SPbm",
-};
+const KIND: Kind = Kind { name: "backup manifest", magic: *b"SPbm" };
 
 /// Where a part lies, and what must be found there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,29 +81,13 @@ impl BackupManifest {
         for span in self.parts.iter().flat_map(|part| &part.partitions) {
             if !seen.insert(span.partition) {
                 let place = format!("partition {}", span.partition);
-                return Err(ArchiveError::new(
-                    object,
-                    place,
-                    Fault::Overlap,
-                    "once",
-                    "twice",
-                ));
+                return Err(ArchiveError::new(object, place, Fault::Overlap, "once", "twice"));
             }
             spans.push((span.hash_start, span.hash_end, span.partition));
         }
         let (expected, found) = (self.partition_count, spans.len() as u64);
-        let fault = if found < expected {
-            Fault::Hole
-        } else {
-            Fault::Overlap
-        };
-        require_eq(
-            object,
-            "number of partitions in all parts",
-            fault,
-            expected,
-            found,
-        )?;
+        let fault = if found < expected { Fault::Hole } else { Fault::Overlap };
+        require_eq(object, "number of partitions in all parts", fault, expected, found)?;
         spans.sort_unstable();
         check_ranges(object, &spans)
     }
@@ -118,24 +99,12 @@ fn check_ranges(object: &str, spans: &[(u64, u64, u64)]) -> Result<(), ArchiveEr
     for &(start, end, partition) in spans {
         let place = format!("partition {partition}, hash range {start:016x} to {end:016x}");
         let Some(expected) = next else {
-            return Err(ArchiveError::new(
-                object,
-                place,
-                Fault::Overlap,
-                "no more ranges",
-                "one",
-            ));
+            return Err(ArchiveError::new(object, place, Fault::Overlap, "no more ranges", "one"));
         };
         require_next(object, &place, expected, start)?;
         if end < start {
             let fault = Fault::Malformed;
-            return Err(ArchiveError::new(
-                object,
-                place,
-                fault,
-                "a range of hash values",
-                "none",
-            ));
+            return Err(ArchiveError::new(object, place, fault, "a range of hash values", "none"));
         }
         next = end.checked_add(1);
     }
@@ -143,13 +112,7 @@ fn check_ranges(object: &str, spans: &[(u64, u64, u64)]) -> Result<(), ArchiveEr
         None => Ok(()),
         Some(hash) => {
             let expected = format!("a partition that holds hash {hash:016x}");
-            Err(ArchiveError::new(
-                object,
-                "hash ranges",
-                Fault::Hole,
-                expected,
-                "none",
-            ))
+            Err(ArchiveError::new(object, "hash ranges", Fault::Hole, expected, "none"))
         }
     }
 }

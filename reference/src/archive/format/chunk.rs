@@ -11,10 +11,7 @@ use super::entry::LogEntry;
 use super::envelope::{Kind, Reader, hex};
 use super::error::{ArchiveError, Fault, require_eq, require_next};
 
-const KIND: Kind = Kind {
-    name: "chunk",
-    magic: *b"SPck",
-};
+const KIND: Kind = Kind { name: "chunk", magic: *b"SPck" };
 
 /// Where a chunk lies, and what must be found there.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -65,9 +62,7 @@ impl Chunk {
     /// Term of the last entry.
     #[must_use]
     pub fn last_term(&self) -> u64 {
-        self.entries
-            .last()
-            .map_or(self.previous_term, |entry| entry.term)
+        self.entries.last().map_or(self.previous_term, |entry| entry.term)
     }
 
     /// Reads a chunk that was fetched by its reference.
@@ -84,45 +79,21 @@ impl Chunk {
     ) -> Result<Chunk, ArchiveError> {
         let object = chunk_ref.object.as_str();
         let place = format!("chunk at byte {}", chunk_ref.offset);
-        require_eq(
-            object,
-            &place,
-            Fault::Length,
-            chunk_ref.len,
-            bytes.len() as u64,
-        )?;
+        require_eq(object, &place, Fault::Length, chunk_ref.len, bytes.len() as u64)?;
         let (mut reader, checksum) = KIND.open(object, chunk_ref.offset, bytes)?;
         if checksum != chunk_ref.checksum {
             let (expected, found) = (hex(chunk_ref.checksum), hex(checksum));
-            return Err(ArchiveError::new(
-                object,
-                &place,
-                Fault::Identity,
-                expected,
-                found,
-            ));
+            return Err(ArchiveError::new(object, &place, Fault::Identity, expected, found));
         }
         let (chunk, first, last) = read_body(object, &mut reader)?;
         let table = |id: u128| format!("table {id:032x}");
-        require_eq(
-            object,
-            &place,
-            Fault::Identity,
-            table(table_id),
-            table(chunk.table_id),
-        )?;
+        require_eq(object, &place, Fault::Identity, table(table_id), table(chunk.table_id))?;
         let of_partition = |id: u64| format!("partition {id}");
         let (expected, found) = (of_partition(partition), of_partition(chunk.partition));
         require_eq(object, &place, Fault::Identity, expected, found)?;
         let range = |first, last| format!("entries {first} to {last}");
         let referenced = range(chunk_ref.first, chunk_ref.last);
-        require_eq(
-            object,
-            &place,
-            Fault::Identity,
-            referenced,
-            range(first, last),
-        )?;
+        require_eq(object, &place, Fault::Identity, referenced, range(first, last))?;
         chunk.check()?;
         let held = range(chunk.first(), chunk.last());
         require_eq(object, &place, Fault::Hole, range(first, last), held)?;
@@ -138,12 +109,7 @@ impl Chunk {
     fn encode_unchecked(&self, out: &mut Vec<u8>) -> ChunkRef {
         let mut body = KIND.begin();
         body.extend_from_slice(&self.table_id.to_le_bytes());
-        for number in [
-            self.partition,
-            self.first(),
-            self.last(),
-            self.previous_term,
-        ] {
+        for number in [self.partition, self.first(), self.last(), self.previous_term] {
             body.extend_from_slice(&number.to_le_bytes());
         }
         for entry in &self.entries {
@@ -168,28 +134,13 @@ impl Chunk {
         let place = || format!("chunk of partition {}", self.partition);
         let Some(first) = self.entries.first() else {
             let (fault, found) = (Fault::Hole, "none");
-            return Err(ArchiveError::new(
-                object,
-                place(),
-                fault,
-                "at least one entry",
-                found,
-            ));
+            return Err(ArchiveError::new(object, place(), fault, "at least one entry", found));
         };
         let starts_log = first.index == 1;
         if first.index == 0 || starts_log != (self.previous_term == 0) {
             let expected = "entry 1 with previous term 0, or a later one with its own";
-            let found = format!(
-                "entry {}, previous term {}",
-                first.index, self.previous_term
-            );
-            return Err(ArchiveError::new(
-                object,
-                place(),
-                Fault::Term,
-                expected,
-                found,
-            ));
+            let found = format!("entry {}, previous term {}", first.index, self.previous_term);
+            return Err(ArchiveError::new(object, place(), Fault::Term, expected, found));
         }
         let (mut index, mut term) = (first.index, self.previous_term);
         for entry in &self.entries {
@@ -213,13 +164,7 @@ fn check_entry(
     let term_min = expected.1.max(1);
     if entry.term < term_min {
         let (expected, found) = (format!("a term from {term_min}"), entry.term);
-        return Err(ArchiveError::new(
-            object,
-            place(),
-            Fault::Term,
-            expected,
-            found,
-        ));
+        return Err(ArchiveError::new(object, place(), Fault::Term, expected, found));
     }
     Ok(())
 }
@@ -233,17 +178,7 @@ fn read_body(object: &str, reader: &mut Reader) -> Result<(Chunk, u64, u64), Arc
         entries.push(LogEntry::decode(object, reader)?);
     }
     let object = object.to_owned();
-    Ok((
-        Chunk {
-            object,
-            table_id,
-            partition,
-            previous_term,
-            entries,
-        },
-        first,
-        last,
-    ))
+    Ok((Chunk { object, table_id, partition, previous_term, entries }, first, last))
 }
 
 #[cfg(test)]
@@ -256,20 +191,10 @@ mod tests {
 
     /// A chunk of entries (index, term), written without the checks of the encoder.
     fn forged(previous_term: u64, entries: &[(u64, u64)]) -> (ChunkRef, Bytes) {
-        let entry = |&(index, term)| LogEntry {
-            term,
-            index,
-            payload: Bytes::from_static(b"x"),
-        };
+        let entry = |&(index, term)| LogEntry { term, index, payload: Bytes::from_static(b"x") };
         let entries = entries.iter().map(entry).collect();
         let object = "segment".to_owned();
-        let chunk = Chunk {
-            object,
-            table_id: TABLE,
-            partition: PARTITION,
-            previous_term,
-            entries,
-        };
+        let chunk = Chunk { object, table_id: TABLE, partition: PARTITION, previous_term, entries };
         let mut out = Vec::new();
         let chunk_ref = chunk.encode_unchecked(&mut out);
         (chunk_ref, out.into())
@@ -277,9 +202,7 @@ mod tests {
 
     fn fault_of(previous_term: u64, entries: &[(u64, u64)]) -> Option<Fault> {
         let (chunk_ref, bytes) = forged(previous_term, entries);
-        Chunk::decode(TABLE, PARTITION, &chunk_ref, &bytes)
-            .err()
-            .map(|error| error.fault)
+        Chunk::decode(TABLE, PARTITION, &chunk_ref, &bytes).err().map(|error| error.fault)
     }
 
     #[test]
@@ -303,43 +226,23 @@ mod tests {
         let payload_at = body.len() - CHECKSUM_LEN - 1;
         body[payload_at] = b'y';
         let (bytes, checksum) = KIND.seal(body);
-        let chunk_ref = ChunkRef {
-            checksum,
-            ..chunk_ref
-        };
+        let chunk_ref = ChunkRef { checksum, ..chunk_ref };
         let error = Chunk::decode(TABLE, PARTITION, &chunk_ref, &bytes).unwrap_err();
-        assert_eq!(
-            (error.fault, error.place.as_str()),
-            (Fault::Checksum, "entry 7 at byte 56")
-        );
+        assert_eq!((error.fault, error.place.as_str()), (Fault::Checksum, "entry 7 at byte 56"));
     }
 
     #[test]
     fn a_chunk_of_another_table_partition_or_range_is_refused() {
         let (chunk_ref, bytes) = forged(2, &[(7, 2), (8, 2)]);
         let fault = |table_id, partition, chunk_ref: &ChunkRef| {
-            Chunk::decode(table_id, partition, chunk_ref, &bytes)
-                .err()
-                .map(|error| error.fault)
+            Chunk::decode(table_id, partition, chunk_ref, &bytes).err().map(|error| error.fault)
         };
         assert_eq!(fault(TABLE, PARTITION, &chunk_ref), None);
-        assert_eq!(
-            fault(TABLE + 1, PARTITION, &chunk_ref),
-            Some(Fault::Identity)
-        );
-        assert_eq!(
-            fault(TABLE, PARTITION + 1, &chunk_ref),
-            Some(Fault::Identity)
-        );
-        let other = ChunkRef {
-            last: 9,
-            ..chunk_ref.clone()
-        };
+        assert_eq!(fault(TABLE + 1, PARTITION, &chunk_ref), Some(Fault::Identity));
+        assert_eq!(fault(TABLE, PARTITION + 1, &chunk_ref), Some(Fault::Identity));
+        let other = ChunkRef { last: 9, ..chunk_ref.clone() };
         assert_eq!(fault(TABLE, PARTITION, &other), Some(Fault::Identity));
-        let other = ChunkRef {
-            checksum: 1,
-            ..chunk_ref
-        };
+        let other = ChunkRef { checksum: 1, ..chunk_ref };
         assert_eq!(fault(TABLE, PARTITION, &other), Some(Fault::Identity));
     }
 }

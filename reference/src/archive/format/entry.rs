@@ -66,22 +66,12 @@ impl LogEntry {
         let start = reader.place();
         let len = reader.u32()? as usize;
         let (term, index) = (reader.u64()?, reader.u64()?);
-        let entry = LogEntry {
-            term,
-            index,
-            payload: reader.take(len)?,
-        };
+        let entry = LogEntry { term, index, payload: reader.take(len)? };
         let (stored, computed) = (reader.u64()?, entry.checksum());
         if stored != computed {
             let place = format!("entry {index} at byte {start}");
             let (expected, found) = (hex(stored), hex(computed));
-            return Err(ArchiveError::new(
-                object,
-                place,
-                Fault::Checksum,
-                expected,
-                found,
-            ));
+            return Err(ArchiveError::new(object, place, Fault::Checksum, expected, found));
         }
         Ok(entry)
     }

@@ -74,12 +74,7 @@ impl Kind {
         }
         let version = u16::from_le_bytes([bytes[4], bytes[5]]);
         require_eq(object, &place, Fault::Version, FORMAT_VERSION, version)?;
-        let reader = Reader {
-            object,
-            base,
-            bytes: bytes.slice(..body_end),
-            at: HEAD_LEN,
-        };
+        let reader = Reader { object, base, bytes: bytes.slice(..body_end), at: HEAD_LEN };
         Ok((reader, stored))
     }
 
@@ -125,13 +120,7 @@ impl Reader<'_> {
         if left < len {
             let place = format!("byte {}", self.place());
             let (expected, found) = (format!("{len} bytes"), format!("{left} bytes"));
-            return Err(ArchiveError::new(
-                self.object,
-                place,
-                Fault::Length,
-                expected,
-                found,
-            ));
+            return Err(ArchiveError::new(self.object, place, Fault::Length, expected, found));
         }
         self.at += len;
         Ok(self.bytes.slice(self.at - len..self.at))
@@ -139,9 +128,7 @@ impl Reader<'_> {
 
     pub(super) fn u32(&mut self) -> Result<u32, ArchiveError> {
         let bytes = self.take(4)?;
-        Ok(u32::from_le_bytes(
-            bytes[..].try_into().expect("four bytes were taken"),
-        ))
+        Ok(u32::from_le_bytes(bytes[..].try_into().expect("four bytes were taken")))
     }
 
     pub(super) fn u64(&mut self) -> Result<u64, ArchiveError> {
@@ -150,9 +137,7 @@ impl Reader<'_> {
 
     pub(super) fn u128(&mut self) -> Result<u128, ArchiveError> {
         let bytes = self.take(16)?;
-        Ok(u128::from_le_bytes(
-            bytes[..].try_into().expect("sixteen bytes were taken"),
-        ))
+        Ok(u128::from_le_bytes(bytes[..].try_into().expect("sixteen bytes were taken")))
     }
 
     /// All that is left, read as one value in postcard's encoding.
@@ -160,13 +145,7 @@ impl Reader<'_> {
         let rest = &self.bytes[self.at..];
         let fail = |found: String| {
             let place = format!("body at byte {}", self.place());
-            ArchiveError::new(
-                self.object,
-                place,
-                Fault::Malformed,
-                "one encoded value",
-                found,
-            )
+            ArchiveError::new(self.object, place, Fault::Malformed, "one encoded value", found)
         };
         match postcard::take_from_bytes(rest) {
             Ok((value, [])) => Ok(value),
@@ -199,17 +178,13 @@ pub(super) fn u64_of(bytes: &[u8]) -> u64 {
 mod tests {
     use super::*;
 
-    const KIND: Kind = Kind {
-        name: "test object",
-        magic: *b"SPxx",
-    };
+    const KIND: Kind = Kind { name: "test object", magic: *b"SPxx" };
 
     #[test]
     fn a_sealed_body_holds_one_value_and_nothing_else() {
         let decode = |body: &[u8]| {
             let (bytes, _) = KIND.seal([&KIND.begin(), body].concat());
-            KIND.decode_value::<u8>("key", &bytes)
-                .map(|(value, _)| value)
+            KIND.decode_value::<u8>("key", &bytes).map(|(value, _)| value)
         };
         assert_eq!(decode(&[7]), Ok(7));
         assert_eq!(decode(&[7, 7]).unwrap_err().found, "1 bytes behind it");
@@ -218,10 +193,7 @@ mod tests {
 
     #[test]
     fn one_kind_of_object_never_passes_for_another() {
-        let other = Kind {
-            name: "other object",
-            magic: *b"SPyy",
-        };
+        let other = Kind { name: "other object", magic: *b"SPyy" };
         let (bytes, _) = other.encode_value(&7_u8);
         let error = KIND.decode_value::<u8>("key", &bytes).unwrap_err();
         assert_eq!(
@@ -231,9 +203,7 @@ mod tests {
         );
         let mut disguised = bytes.to_vec();
         disguised[..4].copy_from_slice(&KIND.magic);
-        let error = KIND
-            .decode_value::<u8>("key", &disguised.into())
-            .unwrap_err();
+        let error = KIND.decode_value::<u8>("key", &disguised.into()).unwrap_err();
         assert_eq!(error.fault, Fault::Checksum);
     }
 }

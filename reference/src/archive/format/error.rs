@@ -94,10 +94,6 @@ pub(super) fn require_next(
     expected: u64,
     found: u64,
 ) -> Result<(), ArchiveError> {
-    let fault = if found > expected {
-        Fault::Hole
-    } else {
-        Fault::Overlap
-    };
+    let fault = if found > expected { Fault::Hole } else { Fault::Overlap };
     require_eq(object, place, fault, expected, found)
 }

@@ -13,10 +13,7 @@ pub fn segments_prefix(table_id: u128) -> String {
 /// Key of the `seq`-th segment that `node` writes for a table in this incarnation.
 #[must_use]
 pub fn segment(table_id: u128, node: u16, incarnation: u64, seq: u64) -> String {
-    format!(
-        "{}{node:04x}-{incarnation:016x}-{seq:016x}",
-        segments_prefix(table_id)
-    )
+    format!("{}{node:04x}-{incarnation:016x}-{seq:016x}", segments_prefix(table_id))
 }
 
 /// All objects of a backup have this prefix.
@@ -26,20 +23,14 @@ pub fn segment(table_id: u128, node: u16, incarnation: u64, seq: u64) -> String 
 /// If the id is empty or contains a slash, so that one backup could reach into another.
 #[must_use]
 pub fn backup_prefix(backup_id: &str) -> String {
-    assert!(
-        !backup_id.is_empty() && !backup_id.contains('/'),
-        "backup id {backup_id:?}"
-    );
+    assert!(!backup_id.is_empty() && !backup_id.contains('/'), "backup id {backup_id:?}");
     format!("backups/{backup_id}/")
 }
 
 /// Key of the `seq`-th part that `node` writes for a backup in this incarnation.
 #[must_use]
 pub fn part(backup_id: &str, node: u16, incarnation: u64, seq: u64) -> String {
-    format!(
-        "{}part-{node:04x}-{incarnation:016x}-{seq:016x}",
-        backup_prefix(backup_id)
-    )
+    format!("{}part-{node:04x}-{incarnation:016x}-{seq:016x}", backup_prefix(backup_id))
 }
 
 /// Key of a backup's manifest.
@@ -63,10 +54,7 @@ mod tests {
         assert!(segment(0xabc, 2, 3, 9) < key && key < segment(0xabc, 2, 3, 16));
         assert!(key.starts_with(&segments_prefix(0xabc)));
         let backup_id = "01489602797149-73d8d5bc";
-        assert_eq!(
-            manifest(backup_id),
-            "backups/01489602797149-73d8d5bc/manifest"
-        );
+        assert_eq!(manifest(backup_id), "backups/01489602797149-73d8d5bc/manifest");
         assert_eq!(
             part(backup_id, 1, 2, 3),
             "backups/01489602797149-73d8d5bc/part-0001-0000000000000002-0000000000000003"

@@ -9,10 +9,7 @@ use super::chunk::ChunkRef;
 use super::envelope::{Kind, hex};
 use super::error::{ArchiveError, Fault, require_eq, require_next};
 
-const KIND: Kind = Kind {
-    name: "backup part",
-    magic: *b"SPbp",
-};
+const KIND: Kind = Kind { name: "backup part", magic: *b"SPbp" };
 
 /// A partition and the hash range that it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -49,9 +46,7 @@ impl PartitionCut {
             if chunk.last < chunk.first {
                 let expected = format!("a last entry from {}", chunk.first);
                 let fault = Fault::Malformed;
-                return Err(ArchiveError::new(
-                    object, place, fault, expected, chunk.last,
-                ));
+                return Err(ArchiveError::new(object, place, fault, expected, chunk.last));
             }
             next = chunk.last.saturating_add(1);
         }
@@ -59,21 +54,11 @@ impl PartitionCut {
             let place = format!("partition {partition}, last chunk");
             let expected = format!("entries up to the cut at {}", self.cut_index);
             let found = format!("entries up to {}", next - 1);
-            return Err(ArchiveError::new(
-                object,
-                place,
-                Fault::Hole,
-                expected,
-                found,
-            ));
+            return Err(ArchiveError::new(object, place, Fault::Hole, expected, found));
         }
         let place = format!("partition {partition}, cut");
         let empty = |is_empty| {
-            if is_empty {
-                "an empty log"
-            } else {
-                "a log with entries"
-            }
+            if is_empty { "an empty log" } else { "a log with entries" }
         };
         let (by_index, by_term) = (empty(self.cut_index == 0), empty(self.cut_term == 0));
         require_eq(object, place, Fault::Term, by_index, by_term)
@@ -122,28 +107,16 @@ impl BackupPart {
         bytes: &Bytes,
     ) -> Result<BackupPart, ArchiveError> {
         let object = part_ref.object.as_str();
-        require_eq(
-            object,
-            "object",
-            Fault::Length,
-            part_ref.len,
-            bytes.len() as u64,
-        )?;
+        require_eq(object, "object", Fault::Length, part_ref.len, bytes.len() as u64)?;
         let (part, checksum): (BackupPart, u64) = KIND.decode_value(object, bytes)?;
         let identity = |expected: String, found: String| {
             require_eq(object, "object", Fault::Identity, expected, found)
         };
         identity(hex(part_ref.checksum), hex(checksum))?;
-        identity(
-            format!("backup {backup_id}"),
-            format!("backup {}", part.backup_id),
-        )?;
+        identity(format!("backup {backup_id}"), format!("backup {}", part.backup_id))?;
         let table = |id: u128| format!("table {id:032x}");
         identity(table(table_id), table(part.table_id))?;
-        identity(
-            format!("{:?}", part_ref.partitions),
-            format!("{:?}", part.spans()),
-        )?;
+        identity(format!("{:?}", part_ref.partitions), format!("{:?}", part.spans()))?;
         part.check(object)?;
         Ok(part)
     }
@@ -164,36 +137,12 @@ mod tests {
     /// The fault of a partition with the chunks (first, last) and the cut (index, term).
     fn fault(chunks: &[(u64, u64)], (cut_index, cut_term): (u64, u64)) -> Option<Fault> {
         let object = "segment".to_owned();
-        let chunk = ChunkRef {
-            object,
-            offset: 0,
-            len: 1,
-            first: 1,
-            last: 1,
-            checksum: 1,
-        };
-        let reference = |&(first, last)| ChunkRef {
-            first,
-            last,
-            ..chunk.clone()
-        };
-        let span = PartitionSpan {
-            partition: 1,
-            hash_start: 0,
-            hash_end: u64::MAX,
-        };
+        let chunk = ChunkRef { object, offset: 0, len: 1, first: 1, last: 1, checksum: 1 };
+        let reference = |&(first, last)| ChunkRef { first, last, ..chunk.clone() };
+        let span = PartitionSpan { partition: 1, hash_start: 0, hash_end: u64::MAX };
         let chunks = chunks.iter().map(reference).collect();
-        let partitions = vec![PartitionCut {
-            span,
-            cut_index,
-            cut_term,
-            chunks,
-        }];
-        let part = BackupPart {
-            backup_id: "backup".to_owned(),
-            table_id: 1,
-            partitions,
-        };
+        let partitions = vec![PartitionCut { span, cut_index, cut_term, chunks }];
+        let part = BackupPart { backup_id: "backup".to_owned(), table_id: 1, partitions };
         part.encode("part").err().map(|error| error.fault)
     }
 

@@ -47,15 +47,8 @@ impl Replay {
         self.check_join(&chunk)?;
         self.last = (chunk.last(), chunk.last_term());
         chunk.entries.retain(|entry| entry.index <= self.cut_index);
-        if let Some(entry) = chunk
-            .entries
-            .last()
-            .filter(|entry| entry.index == self.cut_index)
-        {
-            let place = format!(
-                "partition {}, entry {} at the cut",
-                self.partition, entry.index
-            );
+        if let Some(entry) = chunk.entries.last().filter(|entry| entry.index == self.cut_index) {
+            let place = format!("partition {}, entry {} at the cut", self.partition, entry.index);
             require_eq(&chunk.object, place, Fault::Term, self.cut_term, entry.term)?;
             self.term_at_cut = Some(entry.term);
         }
@@ -75,13 +68,7 @@ impl Replay {
         let expected = format!("entries up to the cut at {}", self.cut_index);
         let found = format!("entries up to {}", self.last.0);
         let object = format!("table {:032x}", self.table_id);
-        Err(ArchiveError::new(
-            &object,
-            place,
-            Fault::Hole,
-            expected,
-            found,
-        ))
+        Err(ArchiveError::new(&object, place, Fault::Hole, expected, found))
     }
 
     fn check_join(&self, chunk: &Chunk) -> Result<(), ArchiveError> {
@@ -92,13 +79,7 @@ impl Replay {
         let found = owner(chunk.table_id, chunk.partition);
         require_eq(object, place(), Fault::Identity, expected, found)?;
         require_next(object, place(), self.last.0.saturating_add(1), first)?;
-        require_eq(
-            object,
-            place(),
-            Fault::Term,
-            self.last.1,
-            chunk.previous_term,
-        )
+        require_eq(object, place(), Fault::Term, self.last.1, chunk.previous_term)
     }
 }
 
@@ -136,33 +117,14 @@ mod tests {
 
     /// A chunk of partition 1 with the entries (index, term).
     fn chunk(previous_term: u64, entries: &[(u64, u64)]) -> Chunk {
-        let entry = |&(index, term)| LogEntry {
-            term,
-            index,
-            payload: Bytes::new(),
-        };
+        let entry = |&(index, term)| LogEntry { term, index, payload: Bytes::new() };
         let entries = entries.iter().map(entry).collect();
-        Chunk {
-            object: "segment".to_owned(),
-            table_id: 7,
-            partition: 1,
-            previous_term,
-            entries,
-        }
+        Chunk { object: "segment".to_owned(), table_id: 7, partition: 1, previous_term, entries }
     }
 
     fn cut(cut_index: u64, cut_term: u64) -> PartitionCut {
-        let span = PartitionSpan {
-            partition: 1,
-            hash_start: 0,
-            hash_end: u64::MAX,
-        };
-        PartitionCut {
-            span,
-            cut_index,
-            cut_term,
-            chunks: Vec::new(),
-        }
+        let span = PartitionSpan { partition: 1, hash_start: 0, hash_end: u64::MAX };
+        PartitionCut { span, cut_index, cut_term, chunks: Vec::new() }
     }
 
     #[test]
@@ -177,11 +139,7 @@ mod tests {
 
     #[test]
     fn nothing_comes_behind_an_error() {
-        let chunks = vec![
-            chunk(0, &[(1, 1)]),
-            chunk(1, &[(3, 1)]),
-            chunk(1, &[(2, 1)]),
-        ];
+        let chunks = vec![chunk(0, &[(1, 1)]), chunk(1, &[(3, 1)]), chunk(1, &[(2, 1)])];
         let cut = cut(2, 1);
         let mut entries = replay(7, &cut, chunks);
         assert!(entries.next().unwrap().is_ok());
@@ -193,9 +151,6 @@ mod tests {
     fn an_empty_log_replays_to_nothing() {
         assert_eq!(replay(7, &cut(0, 0), vec![]).count(), 0);
         let error = replay(7, &cut(1, 1), vec![]).next().unwrap().unwrap_err();
-        assert_eq!(
-            (error.fault, error.found.as_str()),
-            (Fault::Hole, "entries up to 0")
-        );
+        assert_eq!((error.fault, error.found.as_str()), (Fault::Hole, "entries up to 0"));
     }
 }

@@ -12,10 +12,7 @@ use super::entry::LogEntry;
 use super::envelope::{CHECKSUM_LEN, Kind, u64_of};
 use super::error::{ArchiveError, Fault, require_eq, require_next};
 
-const KIND: Kind = Kind {
-    name: "segment",
-    magic: *b"SPsg",
-};
+const KIND: Kind = Kind { name: "segment", magic: *b"SPsg" };
 const FOOTER_AT_LEN: usize = 8;
 
 /// One line of the footer.
@@ -47,12 +44,7 @@ impl SegmentBuilder {
         let key_len = u32::try_from(key.len()).expect("keys are short");
         out.extend_from_slice(&key_len.to_le_bytes());
         out.extend_from_slice(key.as_bytes());
-        SegmentBuilder {
-            table_id,
-            key,
-            out,
-            chunks: Vec::new(),
-        }
+        SegmentBuilder { table_id, key, out, chunks: Vec::new() }
     }
 
     /// Adds a chunk of `partition`. `previous_term` is the term of the entry before the
@@ -69,13 +61,7 @@ impl SegmentBuilder {
         entries: Vec<LogEntry>,
     ) -> Result<(), ArchiveError> {
         let (object, table_id) = (self.key.clone(), self.table_id);
-        let chunk = Chunk {
-            object,
-            table_id,
-            partition,
-            previous_term,
-            entries,
-        };
+        let chunk = Chunk { object, table_id, partition, previous_term, entries };
         let chunk_ref = chunk.encode(&mut self.out)?;
         self.chunks.push((partition, chunk_ref));
         Ok(())
@@ -137,24 +123,14 @@ impl Segment {
     pub fn decode(table_id: u128, key: &str, bytes: &Bytes) -> Result<Segment, ArchiveError> {
         let (mut reader, _) = KIND.open(key, 0, bytes)?;
         let table = |id: u128| format!("table {id:032x}");
-        require_eq(
-            key,
-            "header",
-            Fault::Identity,
-            table(table_id),
-            table(reader.u128()?),
-        )?;
+        require_eq(key, "header", Fault::Identity, table(table_id), table(reader.u128()?))?;
         let key_len = reader.u32()? as usize;
         let written_as = String::from_utf8_lossy(&reader.take(key_len)?).into_owned();
         require_eq(key, "header", Fault::Identity, key, written_as.as_str())?;
         let chunks_at = reader.place();
         let footer = read_footer(key, chunks_at, bytes)?;
         let chunks = read_chunks(table_id, key, bytes, &footer)?;
-        Ok(Segment {
-            table_id,
-            key: key.to_owned(),
-            chunks,
-        })
+        Ok(Segment { table_id, key: key.to_owned(), chunks })
     }
 }
 
@@ -163,13 +139,7 @@ fn read_footer(key: &str, chunks_at: u64, bytes: &Bytes) -> Result<Vec<FooterLin
     let end = bytes.len() - CHECKSUM_LEN - FOOTER_AT_LEN;
     let footer_at = u64_of(&bytes[end..end + FOOTER_AT_LEN]);
     let fail = |found: String| {
-        ArchiveError::new(
-            key,
-            "footer",
-            Fault::Malformed,
-            "a list of all chunks",
-            found,
-        )
+        ArchiveError::new(key, "footer", Fault::Malformed, "a list of all chunks", found)
     };
     if footer_at < chunks_at || footer_at > end as u64 {
         return Err(fail(format!("an offset of {footer_at}")));
@@ -221,17 +191,11 @@ mod tests {
     fn fault(change: impl FnOnce(&mut Vec<(u64, ChunkRef)>)) -> Option<Fault> {
         let mut builder = SegmentBuilder::new(1, "key".to_owned());
         for partition in 1..=3 {
-            let entry = LogEntry {
-                term: 1,
-                index: 1,
-                payload: Bytes::from_static(b"x"),
-            };
+            let entry = LogEntry { term: 1, index: 1, payload: Bytes::from_static(b"x") };
             builder.push(partition, 0, vec![entry]).unwrap();
         }
         change(&mut builder.chunks);
-        Segment::decode(1, "key", &builder.finish().0)
-            .err()
-            .map(|error| error.fault)
+        Segment::decode(1, "key", &builder.finish().0).err().map(|error| error.fault)
     }
 
     #[test]
@@ -240,16 +204,10 @@ mod tests {
         assert_eq!(fault(|chunks| drop(chunks.remove(0))), Some(Fault::Hole));
         assert_eq!(fault(|chunks| drop(chunks.remove(1))), Some(Fault::Hole));
         assert_eq!(fault(|chunks| drop(chunks.pop())), Some(Fault::Hole));
-        assert_eq!(
-            fault(|chunks| chunks.push(chunks[2].clone())),
-            Some(Fault::Overlap)
-        );
+        assert_eq!(fault(|chunks| chunks.push(chunks[2].clone())), Some(Fault::Overlap));
         assert_eq!(fault(|chunks| chunks[1].0 = 3), Some(Fault::Identity));
         assert_eq!(fault(|chunks| chunks[1].1.offset += 1), Some(Fault::Hole));
-        assert_eq!(
-            fault(|chunks| chunks[2].1.len = u64::MAX),
-            Some(Fault::Overlap)
-        );
+        assert_eq!(fault(|chunks| chunks[2].1.len = u64::MAX), Some(Fault::Overlap));
     }
 
     #[test]
@@ -258,11 +216,6 @@ mod tests {
         let len = builder.len();
         assert!(builder.push(1, 0, Vec::new()).is_err());
         assert!(builder.is_empty() && builder.len() == len);
-        assert_eq!(
-            Segment::decode(1, "key", &builder.finish().0)
-                .unwrap()
-                .chunks,
-            []
-        );
+        assert_eq!(Segment::decode(1, "key", &builder.finish().0).unwrap().chunks, []);
     }
 }

@@ -22,11 +22,7 @@ fn log() -> impl Strategy<Value = Vec<LogEntry>> {
         let mut term = 1;
         let entry = |(index, (step, payload)): (u64, (u64, Vec<u8>))| {
             term += step / 2;
-            LogEntry {
-                term,
-                index,
-                payload: payload.into(),
-            }
+            LogEntry { term, index, payload: payload.into() }
         };
         (1..).zip(steps).map(entry).collect()
     })
@@ -49,58 +45,31 @@ fn store(logs: &[(Vec<LogEntry>, usize)]) -> Stored {
     for (partition, (log, chunk_len)) in (0..).zip(logs) {
         let mut previous_term = 0;
         for entries in log.chunks(*chunk_len) {
-            builder
-                .push(partition, previous_term, entries.to_vec())
-                .unwrap();
+            builder.push(partition, previous_term, entries.to_vec()).unwrap();
             previous_term = entries.last().unwrap().term;
         }
     }
     let (segment, refs) = builder.finish();
-    let cuts: Vec<PartitionCut> = (0..)
-        .zip(logs)
-        .map(|(p, (log, _))| cut(p, logs.len(), log, &refs))
-        .collect();
+    let cuts: Vec<PartitionCut> =
+        (0..).zip(logs).map(|(p, (log, _))| cut(p, logs.len(), log, &refs)).collect();
     let partitions = cuts.clone();
-    let part = BackupPart {
-        backup_id: BACKUP.to_owned(),
-        table_id: TABLE,
-        partitions,
-    };
+    let part = BackupPart { backup_id: BACKUP.to_owned(), table_id: TABLE, partitions };
     let (part, part_ref) = part.encode(&keys::part(BACKUP, 1, 1, 1)).unwrap();
     let manifest = manifest(vec![part_ref.clone()]).encode().unwrap();
-    Stored {
-        segment_key,
-        segment,
-        cuts,
-        part_ref,
-        part,
-        manifest,
-    }
+    Stored { segment_key, segment, cuts, part_ref, part, manifest }
 }
 
 /// A cut after the last entry of `log`, the log of one of `count` partitions.
 fn cut(partition: u64, count: usize, log: &[LogEntry], refs: &[(u64, ChunkRef)]) -> PartitionCut {
     let width = u64::MAX / count as u64;
     let is_last = partition + 1 == count as u64;
-    let hash_end = if is_last {
-        u64::MAX
-    } else {
-        (partition + 1) * width - 1
-    };
+    let hash_end = if is_last { u64::MAX } else { (partition + 1) * width - 1 };
     let last = log.last().unwrap();
     PartitionCut {
-        span: PartitionSpan {
-            partition,
-            hash_start: partition * width,
-            hash_end,
-        },
+        span: PartitionSpan { partition, hash_start: partition * width, hash_end },
         cut_index: last.index,
         cut_term: last.term,
-        chunks: refs
-            .iter()
-            .filter(|(p, _)| *p == partition)
-            .map(|(_, r)| r.clone())
-            .collect(),
+        chunks: refs.iter().filter(|(p, _)| *p == partition).map(|(_, r)| r.clone()).collect(),
     }
 }
 
@@ -133,8 +102,7 @@ impl Stored {
 
     /// A ranged get.
     fn fetch(&self, chunk: &ChunkRef) -> Bytes {
-        self.segment
-            .slice(chunk.offset as usize..(chunk.offset + chunk.len) as usize)
+        self.segment.slice(chunk.offset as usize..(chunk.offset + chunk.len) as usize)
     }
 
     fn chunks(&self, partition: usize) -> Vec<Chunk> {
@@ -284,18 +252,10 @@ proptest! {
 
 /// A part with one span per (partition, first hash, last hash).
 fn part_of(spans: &[(u64, u64, u64)]) -> PartRef {
-    let span = |&(partition, hash_start, hash_end)| PartitionSpan {
-        partition,
-        hash_start,
-        hash_end,
-    };
+    let span =
+        |&(partition, hash_start, hash_end)| PartitionSpan { partition, hash_start, hash_end };
     let partitions = spans.iter().map(span).collect();
-    PartRef {
-        object: "part".to_owned(),
-        len: 1,
-        checksum: 1,
-        partitions,
-    }
+    PartRef { object: "part".to_owned(), len: 1, checksum: 1, partitions }
 }
 
 #[test]
@@ -307,33 +267,19 @@ fn a_manifest_covers_every_hash_exactly_once_or_is_refused() {
     assert_eq!(fault(vec![]), Some(Fault::Hole));
     assert_eq!(fault(vec![upper.clone()]), Some(Fault::Hole));
     assert_eq!(fault(vec![part_of(&[(1, 0, 99)])]), Some(Fault::Hole));
-    assert_eq!(
-        fault(vec![part_of(&[(1, 0, 98)]), upper.clone()]),
-        Some(Fault::Hole)
-    );
-    assert_eq!(
-        fault(vec![part_of(&[(1, 0, 100)]), upper.clone()]),
-        Some(Fault::Overlap)
-    );
-    assert_eq!(
-        fault(vec![part_of(&[(2, 0, 99)]), upper.clone()]),
-        Some(Fault::Overlap)
-    );
+    assert_eq!(fault(vec![part_of(&[(1, 0, 98)]), upper.clone()]), Some(Fault::Hole));
+    assert_eq!(fault(vec![part_of(&[(1, 0, 100)]), upper.clone()]), Some(Fault::Overlap));
+    assert_eq!(fault(vec![part_of(&[(2, 0, 99)]), upper.clone()]), Some(Fault::Overlap));
     let full = part_of(&[(1, 0, 99), (3, u64::MAX, u64::MAX)]);
     assert_eq!(fault(vec![full, upper]), Some(Fault::Overlap));
-    assert_eq!(
-        fault(vec![part_of(&[(1, 0, 50), (2, 51, 20)])]),
-        Some(Fault::Malformed)
-    );
+    assert_eq!(fault(vec![part_of(&[(1, 0, 50), (2, 51, 20)])]), Some(Fault::Malformed));
 }
 
 #[test]
 fn a_manifest_with_another_number_of_partitions_is_refused() {
     let fault = |partition_count| {
-        let manifest = BackupManifest {
-            partition_count,
-            ..manifest(vec![part_of(&[(1, 0, u64::MAX)])])
-        };
+        let manifest =
+            BackupManifest { partition_count, ..manifest(vec![part_of(&[(1, 0, u64::MAX)])]) };
         manifest.encode().err().map(|error| error.fault)
     };
     assert_eq!((fault(0), fault(1)), (Some(Fault::Overlap), None));
@@ -342,11 +288,7 @@ fn a_manifest_with_another_number_of_partitions_is_refused() {
 
 #[test]
 fn objects_of_another_backup_table_or_key_are_refused() {
-    let entry = LogEntry {
-        term: 1,
-        index: 1,
-        payload: Bytes::from_static(b"x"),
-    };
+    let entry = LogEntry { term: 1, index: 1, payload: Bytes::from_static(b"x") };
     let stored = store(&[(vec![entry], 1)]);
     let fault = |error: ArchiveError| error.fault;
     let other_key = keys::segment(TABLE, 1, 1, 2);
@@ -357,38 +299,20 @@ fn objects_of_another_backup_table_or_key_are_refused() {
     let read = BackupManifest::decode("another", &stored.manifest).map_err(fault);
     assert_eq!(read, Err(Fault::Identity));
     let part = |backup_id, table_id, part_ref: &PartRef| {
-        BackupPart::decode(backup_id, table_id, part_ref, &stored.part)
-            .err()
-            .map(fault)
+        BackupPart::decode(backup_id, table_id, part_ref, &stored.part).err().map(fault)
     };
     assert_eq!(part(BACKUP, TABLE, &stored.part_ref), None);
-    assert_eq!(
-        part("another", TABLE, &stored.part_ref),
-        Some(Fault::Identity)
-    );
-    assert_eq!(
-        part(BACKUP, TABLE + 1, &stored.part_ref),
-        Some(Fault::Identity)
-    );
-    let other = PartRef {
-        checksum: 0,
-        ..stored.part_ref.clone()
-    };
+    assert_eq!(part("another", TABLE, &stored.part_ref), Some(Fault::Identity));
+    assert_eq!(part(BACKUP, TABLE + 1, &stored.part_ref), Some(Fault::Identity));
+    let other = PartRef { checksum: 0, ..stored.part_ref.clone() };
     assert_eq!(part(BACKUP, TABLE, &other), Some(Fault::Identity));
-    let other = PartRef {
-        partitions: vec![],
-        ..stored.part_ref.clone()
-    };
+    let other = PartRef { partitions: vec![], ..stored.part_ref.clone() };
     assert_eq!(part(BACKUP, TABLE, &other), Some(Fault::Identity));
 }
 
 #[test]
 fn a_chunk_of_another_partition_cannot_enter_a_replay() {
-    let log = vec![LogEntry {
-        term: 1,
-        index: 1,
-        payload: Bytes::from_static(b"x"),
-    }];
+    let log = vec![LogEntry { term: 1, index: 1, payload: Bytes::from_static(b"x") }];
     let stored = store(&[(log.clone(), 1), (log, 1)]);
     let error = entries(&stored.cuts[0], stored.chunks(1)).unwrap_err();
     assert_eq!(error.fault, Fault::Identity);
@@ -404,10 +328,7 @@ fn a_chunk_of_another_partition_cannot_enter_a_replay() {
 
 #[test]
 fn an_intact_object_of_a_newer_version_is_not_called_damaged() {
-    let kind = envelope::Kind {
-        name: "segment",
-        magic: *b"SPsg",
-    };
+    let kind = envelope::Kind { name: "segment", magic: *b"SPsg" };
     let mut newer = kind.begin();
     newer[4..6].copy_from_slice(&(FORMAT_VERSION + 1).to_le_bytes());
     let (bytes, _) = kind.seal(newer);

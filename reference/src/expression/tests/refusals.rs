@@ -38,76 +38,31 @@ fn other_refusals_are_amazons() {
         ("((n = :5))", "The expression has redundant parentheses;"),
         ("foo(n) = :5", "Invalid function name; function: foo"),
         ("foo(n)", "Invalid function name; function: foo"),
-        (
-            "size(n)",
-            "not allowed to be used this way in an expression; function: size",
-        ),
-        (
-            "attribute_exists(n) < :5",
-            "this way in an expression; function: attribute_exists",
-        ),
-        (
-            "n = contains(s, :5)",
-            "this way in an expression; function: contains",
-        ),
+        ("size(n)", "not allowed to be used this way in an expression; function: size"),
+        ("attribute_exists(n) < :5", "this way in an expression; function: attribute_exists"),
+        ("n = contains(s, :5)", "this way in an expression; function: contains"),
         ("list_append(l, l) = :5", "must be distinct"),
-        (
-            "if_not_exists(l, n) = :5",
-            "this way in an expression; function: if_not_exists",
-        ),
-        (
-            "attribute_exists(n, s)",
-            "function: attribute_exists, number of operands: 2",
-        ),
+        ("if_not_exists(l, n) = :5", "this way in an expression; function: if_not_exists"),
+        ("attribute_exists(n, s)", "function: attribute_exists, number of operands: 2"),
         ("size(n, s) = :5", "function: size, number of operands: 2"),
         (
             "attribute_exists(:5)",
             "requires a document path; operator or function: attribute_exists",
         ),
-        (
-            "begins_with(s, :5)",
-            "operator or function: begins_with, operand type: N",
-        ),
-        (
-            "attribute_type(n, :5)",
-            "operator or function: attribute_type, operand type: N",
-        ),
-        (
-            "attribute_type(n, :dog)",
-            "Invalid attribute type name found; type: DOG, valid types: {",
-        ),
+        ("begins_with(s, :5)", "operator or function: begins_with, operand type: N"),
+        ("attribute_type(n, :5)", "operator or function: attribute_type, operand type: N"),
+        ("attribute_type(n, :dog)", "Invalid attribute type name found; type: DOG, valid types: {"),
         ("n < :list", "operator or function: <, operand type: L"),
-        (
-            "n BETWEEN :6 AND :4",
-            "lower bound operand: AttributeValue: {N:6}, upper bound",
-        ),
-        (
-            "n BETWEEN :4 AND :two",
-            "upper bound operand: AttributeValue: {S:two}",
-        ),
-        (
-            "n = n",
-            "remaining operands for this operator or function; operator: =, operand: [n]",
-        ),
-        (
-            "contains(m.x[1], m.x[1])",
-            "operator: contains, operand: [m, x, [1]]",
-        ),
+        ("n BETWEEN :6 AND :4", "lower bound operand: AttributeValue: {N:6}, upper bound"),
+        ("n BETWEEN :4 AND :two", "upper bound operand: AttributeValue: {S:two}"),
+        ("n = n", "remaining operands for this operator or function; operator: =, operand: [n]"),
+        ("contains(m.x[1], m.x[1])", "operator: contains, operand: [m, x, [1]]"),
         ("#q = :5", "path is not defined; attribute name: #q"),
-        (
-            "n = :q",
-            "used in expression is not defined; attribute value: :q",
-        ),
-        (
-            "l[99999999999] = :5",
-            "within the allowable range; index: [99999999999]",
-        ),
+        ("n = :q", "used in expression is not defined; attribute value: :q"),
+        ("l[99999999999] = :5", "within the allowable range; index: [99999999999]"),
     ] {
         let told = refusal(text);
-        assert!(
-            told.starts_with("Invalid ConditionExpression: "),
-            "{text}: {told}"
-        );
+        assert!(told.starts_with("Invalid ConditionExpression: "), "{text}: {told}");
         assert!(told.contains(expected), "{text}: {told}");
     }
 }
@@ -123,9 +78,7 @@ fn placeholders_must_be_used_and_valid() {
     let name = |key: &str| BTreeMap::from([(key.to_owned(), "n".to_owned())]);
     let value = |key: &str, value| BTreeMap::from([(key.to_owned(), value)]);
     let refusal = |names, values| {
-        Condition::parse("attribute_exists(n)", &names, &values)
-            .expect_err("refused")
-            .to_string()
+        Condition::parse("attribute_exists(n)", &names, &values).expect_err("refused").to_string()
     };
     let none = BTreeMap::new;
     assert_eq!(
@@ -151,10 +104,7 @@ fn placeholders_must_be_used_and_valid() {
 fn limits_are_exact() {
     let padded = |bytes: usize| format!("{:<bytes$}", "attribute_exists(n)");
     parse(&padded(TEXT_BYTES_MAX)).expect("exactly the limit");
-    assert_eq!(
-        parse(&padded(TEXT_BYTES_MAX + 1)),
-        Err(ExpressionError::TooLong(4097))
-    );
+    assert_eq!(parse(&padded(TEXT_BYTES_MAX + 1)), Err(ExpressionError::TooLong(4097)));
 
     // One comparison has one operator, and each further one comes with an OR.
     let joined = |count: usize| vec!["n=:5"; count].join(" OR ");
@@ -163,10 +113,7 @@ fn limits_are_exact() {
 
     let listed = |count: usize| format!("n IN ({})", vec![":5"; count].join(","));
     parse(&listed(IN_OPERANDS_MAX)).expect("exactly the limit");
-    assert_eq!(
-        parse(&listed(101)),
-        Err(ExpressionError::TooManyInOperands(101))
-    );
+    assert_eq!(parse(&listed(101)), Err(ExpressionError::TooManyInOperands(101)));
 }
 
 #[test]
@@ -174,23 +121,12 @@ fn nesting_is_bounded() {
     let nots = |levels: usize| format!("{}n = :5", "NOT ".repeat(levels));
     assert!(holds(&nots(NESTING_MAX)));
     assert_eq!(parse(&nots(NESTING_MAX + 1)), Err(ExpressionError::TooDeep));
-    let grouped = |levels: usize| {
-        format!(
-            "{}n = :5{}",
-            "(n = :4 OR ".repeat(levels),
-            ")".repeat(levels)
-        )
-    };
+    let grouped =
+        |levels: usize| format!("{}n = :5{}", "(n = :4 OR ".repeat(levels), ")".repeat(levels));
     assert!(holds(&grouped(NESTING_MAX)));
-    assert_eq!(
-        parse(&grouped(NESTING_MAX + 1)),
-        Err(ExpressionError::TooDeep)
-    );
+    assert_eq!(parse(&grouped(NESTING_MAX + 1)), Err(ExpressionError::TooDeep));
     let side_by_side = vec!["(n=:5)"; 100].join("AND");
     assert!(holds(&side_by_side), "what was closed does not count");
-    assert_eq!(
-        parse(&"(".repeat(TEXT_BYTES_MAX)),
-        Err(ExpressionError::TooDeep)
-    );
+    assert_eq!(parse(&"(".repeat(TEXT_BYTES_MAX)), Err(ExpressionError::TooDeep));
     assert_eq!(parse(&"size(".repeat(800)), Err(ExpressionError::TooDeep));
 }

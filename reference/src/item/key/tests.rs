@@ -11,10 +11,7 @@ fn orders() -> KeySchema {
 fn item(customer: &str, at: &str) -> Item {
     Item::from([
         ("customer".to_owned(), customer.into()),
-        (
-            "at".to_owned(),
-            AttributeValue::N(at.parse().expect("a number")),
-        ),
+        ("at".to_owned(), AttributeValue::N(at.parse().expect("a number"))),
         ("more".to_owned(), AttributeValue::Null),
     ])
 }

@@ -35,19 +35,10 @@ fn sizes_follow_the_developer_guide() {
         (AttributeValue::Bool(false), 1),
         (AttributeValue::Null, 1),
         (AttributeValue::L(vec![]), 3),
-        (
-            AttributeValue::L(vec![AttributeValue::Null, text("four")]),
-            3 + 2 + 1 + 4,
-        ),
+        (AttributeValue::L(vec![AttributeValue::Null, text("four")]), 3 + 2 + 1 + 4),
         (AttributeValue::M(map), 3 + 1 + 3 + 4),
-        (
-            AttributeValue::SS(BTreeSet::from(["ab".to_owned(), "c".to_owned()])),
-            3,
-        ),
-        (
-            AttributeValue::NS(BTreeSet::from([Number::from(1u64), Number::from(123u64)])),
-            2 + 3,
-        ),
+        (AttributeValue::SS(BTreeSet::from(["ab".to_owned(), "c".to_owned()])), 3),
+        (AttributeValue::NS(BTreeSet::from([Number::from(1u64), Number::from(123u64)])), 2 + 3),
         (AttributeValue::BS(BTreeSet::from([vec![1, 2].into()])), 2),
     ] {
         assert_eq!(item_size(&of(value.clone())), "a".len() + size, "{value:?}");
@@ -59,10 +50,7 @@ fn exactly_400_kb_fit() {
     let filled = |bytes: usize| of(AttributeValue::S("x".repeat(bytes - "a".len())));
     validate_item(&filled(ITEM_BYTES_MAX)).expect("exactly the limit");
     let error = validate_item(&filled(ITEM_BYTES_MAX + 1)).expect_err("one byte more");
-    assert_eq!(
-        error.message,
-        "Item size has exceeded the maximum allowed size"
-    );
+    assert_eq!(error.message, "Item size has exceeded the maximum allowed size");
 }
 
 #[test]
@@ -75,10 +63,7 @@ fn thirty_two_levels_fit() {
 fn empty_sets_are_refused_everywhere() {
     let empty = AttributeValue::SS(BTreeSet::new());
     let invalid = "One or more parameter values were invalid: ";
-    assert_eq!(
-        refusal(empty.clone()),
-        format!("{invalid}An string set  may not be empty")
-    );
+    assert_eq!(refusal(empty.clone()), format!("{invalid}An string set  may not be empty"));
     assert!(refusal(AttributeValue::L(vec![empty])).ends_with("An string set  may not be empty"));
     assert!(refusal(AttributeValue::NS(BTreeSet::new())).ends_with("number set  may not be empty"));
     assert!(refusal(AttributeValue::BS(BTreeSet::new())).ends_with("sets should not be empty"));

@@ -7,8 +7,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn number(text: &str) -> Number {
-    text.parse()
-        .unwrap_or_else(|error| panic!("{text}: {error}"))
+    text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
 /// A number as its sign, its digits and the power of ten behind them: the model of the laws.
@@ -28,10 +27,7 @@ fn text((negative, digits, exponent): &(bool, String, i32)) -> String {
 /// then the order of texts.
 fn fixed_point((negative, digits, exponent): &(bool, String, i32)) -> (bool, String) {
     let zeros = usize::try_from(exponent + 260).expect("at least 10^-167");
-    (
-        *negative,
-        format!("{:0>520}", format!("{digits}{}", "0".repeat(zeros))),
-    )
+    (*negative, format!("{:0>520}", format!("{digits}{}", "0".repeat(zeros))))
 }
 
 fn model_order(left: &(bool, String, i32), right: &(bool, String, i32)) -> Ordering {
@@ -63,56 +59,34 @@ fn prints_plain_digits() {
         ("12e3", "12000"),
         ("1E-3", "0.001"),
         ("-123.456", "-123.456"),
-        (
-            "99999999999999999999999999999999999999",
-            "99999999999999999999999999999999999999",
-        ),
+        ("99999999999999999999999999999999999999", "99999999999999999999999999999999999999"),
         ("0e99999999999999999999", "0"),
     ] {
         assert_eq!(number(given).to_string(), printed, "{given}");
     }
     assert_eq!(number("1e125").to_string().len(), 126);
-    assert_eq!(
-        number("1e-130").to_string(),
-        format!("0.{}1", "0".repeat(129))
-    );
+    assert_eq!(number("1e-130").to_string(), format!("0.{}1", "0".repeat(129)));
 }
 
 #[test]
 fn refuses_in_amazons_words() {
-    for text in [
-        "", "-", ".", "e5", "1e", "1e+", "1.2.3", " 1", "1 ", "0x10", "NaN", "--1", "1_0",
-    ] {
+    for text in ["", "-", ".", "e5", "1e", "1e+", "1.2.3", " 1", "1 ", "0x10", "NaN", "--1", "1_0"]
+    {
         let error = text.parse::<Number>().expect_err(text);
         assert_eq!(error, NumberError::NotNumeric(text.to_owned()));
     }
     let digits = |count| "1".repeat(count);
-    assert_eq!(
-        digits(39).parse::<Number>(),
-        Err(NumberError::TooManyDigits)
-    );
+    assert_eq!(digits(39).parse::<Number>(), Err(NumberError::TooManyDigits));
     assert_eq!("1e126".parse::<Number>(), Err(NumberError::Overflow));
-    assert_eq!(
-        "-1e99999999999999999999".parse::<Number>(),
-        Err(NumberError::Overflow)
-    );
+    assert_eq!("-1e99999999999999999999".parse::<Number>(), Err(NumberError::Overflow));
     assert_eq!("9.9e-131".parse::<Number>(), Err(NumberError::Underflow));
-    assert_eq!(
-        "1e-99999999999999999999".parse::<Number>(),
-        Err(NumberError::Underflow)
-    );
+    assert_eq!("1e-99999999999999999999".parse::<Number>(), Err(NumberError::Underflow));
     number(&format!("{}e88", "9".repeat(38)));
 }
 
 #[test]
 fn counts_one_byte_for_two_digits() {
-    for (text, size) in [
-        ("0", 1),
-        ("7", 2),
-        ("1200", 2),
-        ("-123", 3),
-        ("0.00012345", 4),
-    ] {
+    for (text, size) in [("0", 1), ("7", 2), ("1200", 2), ("-123", 3), ("0.00012345", 4)] {
         assert_eq!(number(text).size_bytes(), size, "{text}");
     }
 }
@@ -120,10 +94,7 @@ fn counts_one_byte_for_two_digits() {
 #[test]
 fn stored_pairs_are_checked() {
     assert_eq!(Number::try_from((1200, -2)), Ok(number("12")));
-    assert_eq!(
-        Number::try_from((i128::MAX, 0)),
-        Err(NumberError::TooManyDigits)
-    );
+    assert_eq!(Number::try_from((i128::MAX, 0)), Err(NumberError::TooManyDigits));
     assert_eq!(Number::try_from((1, 126)), Err(NumberError::Overflow));
     let bytes = postcard::to_stdvec(&(1i128, 300i16)).expect("plain data");
     postcard::from_bytes::<Number>(&bytes).expect_err("beyond the range");

@@ -14,8 +14,7 @@ use crate::oracle::{Judgement, Verdict, judge, judge_log};
 fn unions(case: &Case, log: Option<&CommittedLog>) -> Option<Vec<Vec<(u64, u64)>>> {
     let known = |key: &KeyId| case.history.operations.iter().any(|op| op.key == *key);
     let keys = (0..3).map(KeyId).filter(known);
-    keys.map(|key| brute::instants(&case.history, log, key, case.found(key)))
-        .collect()
+    keys.map(|key| brute::instants(&case.history, log, key, case.found(key))).collect()
 }
 
 /// Every key's union, as a list of the instants in it, by the judge and by brute force. Times are
@@ -23,11 +22,7 @@ fn unions(case: &Case, log: Option<&CommittedLog>) -> Option<Vec<Vec<(u64, u64)>
 fn instants_of_keys(case: &Case, log: Option<&CommittedLog>) -> Vec<(Vec<u64>, Vec<u64>)> {
     let by_key = ByKey::new(&case.history, log, &case.observed.items);
     let inside = |spans: &[(u64, u64)]| {
-        let at = |at: &u64| {
-            spans
-                .iter()
-                .any(|&(from, until)| from <= *at && *at <= until)
-        };
+        let at = |at: &u64| spans.iter().any(|&(from, until)| from <= *at && *at <= until);
         (0..120).filter(at).collect::<Vec<u64>>()
     };
     let of_key = |of: bykey::Case<'_>| {
@@ -59,14 +54,8 @@ fn agrees(case: &Case, judgement: &Judgement, unions: &[Vec<(u64, u64)>]) {
         Verdict::Undecided(_) => held && vacuous,
     };
     let observed = &case.observed;
-    assert!(
-        expected(brute::skew(unions).is_some(), &judgement.p3),
-        "{judgement}"
-    );
-    assert!(
-        expected(brute::common(unions, 0, u64::MAX), &judgement.p4),
-        "{judgement}"
-    );
+    assert!(expected(brute::skew(unions).is_some(), &judgement.p3), "{judgement}");
+    assert!(expected(brute::common(unions, 0, u64::MAX), &judgement.p4), "{judgement}");
     let in_time = brute::common(unions, observed.request_ns, observed.answer_ns);
     assert!(expected(in_time, &judgement.p5), "{judgement}");
 }

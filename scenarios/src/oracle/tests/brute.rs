@@ -16,14 +16,8 @@ pub(super) fn instants(
     let of_key = history.operations.iter().filter(|op| op.key == key);
     let mut operations: Vec<Operation> = of_key.copied().collect();
     let entries = log.map(|log| {
-        let entries = log
-            .partitions
-            .iter()
-            .flat_map(|partition| &partition.entries);
-        entries
-            .filter(|entry| entry.key == key)
-            .copied()
-            .collect::<Vec<LogEntry>>()
+        let entries = log.partitions.iter().flat_map(|partition| &partition.entries);
+        entries.filter(|entry| entry.key == key).copied().collect::<Vec<LogEntry>>()
     });
     operations.retain(|op| keeps(op, entries.as_deref(), found));
     let mut search = Search {
@@ -108,29 +102,21 @@ impl Search {
     }
 
     fn logged_so_far(&self, entries: &[LogEntry]) -> usize {
-        let logged = |p: usize| {
-            entries
-                .iter()
-                .any(|e| Some(e.write) == self.operations[p].write)
-        };
+        let logged = |p: usize| entries.iter().any(|e| Some(e.write) == self.operations[p].write);
         self.order.iter().filter(|&&p| logged(p)).count()
     }
 
     fn has(&self, write: WriteId) -> bool {
-        self.order
-            .iter()
-            .any(|&p| self.operations[p].write == Some(write))
+        self.order.iter().any(|&p| self.operations[p].write == Some(write))
     }
 
     fn state(&self, count: usize) -> Seen {
         let mut writes = self.order[..count].iter().map(|&p| &self.operations[p]);
         let last = writes.rfind(|op| op.writes());
         match last {
-            Some(Operation {
-                kind: OperationKind::Put,
-                write: Some(write),
-                ..
-            }) => Seen::Version(*write),
+            Some(Operation { kind: OperationKind::Put, write: Some(write), .. }) => {
+                Seen::Version(*write)
+            }
             _ => Seen::Absent,
         }
     }
@@ -146,11 +132,7 @@ impl Search {
                 continue;
             }
             let (before, after) = self.order.split_at(cut);
-            let from = before
-                .iter()
-                .map(|&p| call(&self.operations[p]))
-                .max()
-                .unwrap_or(0);
+            let from = before.iter().map(|&p| call(&self.operations[p])).max().unwrap_or(0);
             let until = after.iter().map(|&p| answer(&self.operations[p])).min();
             let until = until.unwrap_or(u64::MAX);
             if from <= until {
@@ -162,11 +144,7 @@ impl Search {
 
 fn call(op: &Operation) -> u64 {
     // What an eventually consistent read saw may have been replaced before its call.
-    if op.kind == OperationKind::EventualRead {
-        0
-    } else {
-        op.invoke_ns
-    }
+    if op.kind == OperationKind::EventualRead { 0 } else { op.invoke_ns }
 }
 
 fn answer(op: &Operation) -> u64 {
@@ -175,10 +153,7 @@ fn answer(op: &Operation) -> u64 {
 
 /// The smallest window that meets all unions; `None` if one of them is empty.
 pub(super) fn skew(unions: &[Vec<(u64, u64)>]) -> Option<u64> {
-    let ends = unions
-        .iter()
-        .flatten()
-        .flat_map(|&(from, until)| [from, until]);
+    let ends = unions.iter().flatten().flat_map(|&(from, until)| [from, until]);
     ends.filter_map(|start| {
         let next = |union: &Vec<(u64, u64)>| {
             let reach = union.iter().filter(|(_, until)| *until >= start);
@@ -193,10 +168,7 @@ pub(super) fn skew(unions: &[Vec<(u64, u64)>]) -> Option<u64> {
 /// Whether one instant from `from` to `until` lies in all unions.
 pub(super) fn common(unions: &[Vec<(u64, u64)>], from: u64, until: u64) -> bool {
     let inside = |union: &Vec<(u64, u64)>, at: u64| union.iter().any(|&(f, u)| f <= at && at <= u);
-    let ends = unions
-        .iter()
-        .flatten()
-        .flat_map(|&(from, until)| [from, until]);
+    let ends = unions.iter().flatten().flat_map(|&(from, until)| [from, until]);
     ends.chain([from, until])
         .filter(|&at| from <= at && at <= until)
         .any(|at| unions.iter().all(|union| inside(union, at)))
@@ -207,17 +179,11 @@ pub(super) fn prefix(log: &CommittedLog, found: &dyn Fn(KeyId) -> Seen) -> bool 
     log.partitions.iter().all(|partition| {
         let entries = &partition.entries;
         let state = |included: usize, key: KeyId| {
-            let last = entries[..included]
-                .iter()
-                .rev()
-                .find(|entry| entry.key == key);
+            let last = entries[..included].iter().rev().find(|entry| entry.key == key);
             let put = last.filter(|entry| !entry.deletes);
             put.map_or(Seen::Absent, |entry| Seen::Version(entry.write))
         };
-        (0..=entries.len()).any(|included| {
-            entries
-                .iter()
-                .all(|e| state(included, e.key) == found(e.key))
-        })
+        (0..=entries.len())
+            .any(|included| entries.iter().all(|e| state(included, e.key) == found(e.key)))
     })
 }

@@ -46,26 +46,16 @@ pub(super) fn edits() -> impl Strategy<Value = Edit> {
 impl Edit {
     /// Makes the edit, if there is something to make it on.
     pub(super) fn apply(self, history: &History, observed: &mut Observed) {
-        let writes: Vec<WriteId> = history
-            .operations
-            .iter()
-            .filter_map(|op| op.write)
-            .collect();
+        let writes: Vec<WriteId> = history.operations.iter().filter_map(|op| op.write).collect();
         let items = &mut observed.items;
         let count = items.len();
         match self {
-            Self::Invent => observed
-                .unknown_items
-                .push("{\"id\": \"stranger\"}".to_owned()),
+            Self::Invent => observed.unknown_items.push("{\"id\": \"stranger\"}".to_owned()),
             Self::Setting => observed.settings_differ.push("billing mode".to_owned()),
             Self::Add(key, pick) => {
                 if !writes.is_empty() && items.iter().all(|item| item.key != KeyId(key)) {
                     let write = writes[pick % writes.len()];
-                    items.push(RestoredItem {
-                        key: KeyId(key),
-                        write,
-                        intact: true,
-                    });
+                    items.push(RestoredItem { key: KeyId(key), write, intact: true });
                 }
             }
             _ if count == 0 => {}
@@ -89,32 +79,16 @@ impl Edit {
 
 /// Whether the restored table breaks a promise whatever the instant of the cut.
 pub(super) fn unfounded(log: &CommittedLog, observed: &Observed) -> bool {
-    let entries = || {
-        log.partitions
-            .iter()
-            .flat_map(|partition| &partition.entries)
-    };
+    let entries = || log.partitions.iter().flat_map(|partition| &partition.entries);
     let written = |item: &RestoredItem| {
         entries().any(|e| e.key == item.key && e.write == item.write && !e.deletes)
     };
     let once = |item: &RestoredItem| {
-        observed
-            .items
-            .iter()
-            .filter(|other| other.key == item.key)
-            .count()
-            == 1
+        observed.items.iter().filter(|other| other.key == item.key).count() == 1
     };
     let sound = |item: &RestoredItem| item.intact && written(item) && once(item);
-    let Observed {
-        unknown_items,
-        settings_differ,
-        second,
-        ..
-    } = observed;
-    let whole = second
-        .as_ref()
-        .is_none_or(|second| second.len() == observed.items.len());
+    let Observed { unknown_items, settings_differ, second, .. } = observed;
+    let whole = second.as_ref().is_none_or(|second| second.len() == observed.items.len());
     !(observed.items.iter().all(sound)
         && unknown_items.is_empty()
         && settings_differ.is_empty()
@@ -143,10 +117,7 @@ pub(super) fn log_damages() -> impl Strategy<Value = LogDamage> {
 impl LogDamage {
     /// Makes the edit in the first partition that has entries.
     pub(super) fn apply(self, log: &mut CommittedLog) {
-        let some = log
-            .partitions
-            .iter_mut()
-            .find(|partition| !partition.entries.is_empty());
+        let some = log.partitions.iter_mut().find(|partition| !partition.entries.is_empty());
         let Some(PartitionLog { entries, .. }) = some else {
             return;
         };
@@ -156,10 +127,7 @@ impl LogDamage {
             Self::Repeat(entry) => entries.push(entries[entry % count]),
             Self::Swap(one, other) => entries.swap(one % count, other % count),
             Self::Invent(entry) => {
-                entries[entry % count].write = WriteId {
-                    client: 999,
-                    seq: 0,
-                };
+                entries[entry % count].write = WriteId { client: 999, seq: 0 };
             }
         }
     }
@@ -169,45 +137,23 @@ impl LogDamage {
 /// thirtieth and the next: every state of the table is told apart from every other.
 fn sequential(deletes: &[bool]) -> (History, CommittedLog, Observed) {
     let mut history = History::default();
-    let logs = [10, 11].map(|id| PartitionLog {
-        id,
-        entries: Vec::new(),
-    });
-    let mut log = CommittedLog {
-        partitions: logs.to_vec(),
-    };
-    let mut observed = Observed {
-        request_ns: 3_001,
-        answer_ns: 3_009,
-        ..Observed::default()
-    };
+    let logs = [10, 11].map(|id| PartitionLog { id, entries: Vec::new() });
+    let mut log = CommittedLog { partitions: logs.to_vec() };
+    let mut observed = Observed { request_ns: 3_001, answer_ns: 3_009, ..Observed::default() };
     for (turn, &deletes) in (0..).zip(deletes) {
-        let key = history
-            .keys
-            .intern(&format!("key{}", (turn * 7 + turn / 6) % 6));
-        let write = WriteId {
-            client: 1,
-            seq: turn,
-        };
+        let key = history.keys.intern(&format!("key{}", (turn * 7 + turn / 6) % 6));
+        let write = WriteId { client: 1, seq: turn };
         let now_ns = 10 + u64::from(turn) * 100;
         let op = match deletes {
             true => history.invoke_delete(key, write, None, now_ns),
             false => history.invoke_put(key, write, None, now_ns),
         };
         history.acknowledge(op, now_ns + 50);
-        log.partitions[key.0 as usize % 2].entries.push(LogEntry {
-            key,
-            write,
-            deletes,
-        });
+        log.partitions[key.0 as usize % 2].entries.push(LogEntry { key, write, deletes });
         if turn < 30 {
             observed.items.retain(|item| item.key != key);
             if !deletes {
-                observed.items.push(RestoredItem {
-                    key,
-                    write,
-                    intact: true,
-                });
+                observed.items.push(RestoredItem { key, write, intact: true });
             }
         }
     }
@@ -247,24 +193,12 @@ proptest! {
 #[test]
 fn nothing_known_decides_nothing() {
     let (history, log, correct) = sequential(&[false; 60]);
-    let empty = Observed {
-        items: Vec::new(),
-        ..correct.clone()
-    };
+    let empty = Observed { items: Vec::new(), ..correct.clone() };
     let no_history = judge(&History::default(), None, &Observed::default());
-    assert_eq!(
-        (no_history.strongest(), no_history.weakest_violated()),
-        (None, None)
-    );
+    assert_eq!((no_history.strongest(), no_history.weakest_violated()), (None, None));
     for log in [Some(&log), None] {
         let judgement = judge(&history, log, &empty);
-        assert!(
-            judgement
-                .levels()
-                .iter()
-                .all(|(_, verdict)| !verdict.holds()),
-            "{judgement}"
-        );
+        assert!(judgement.levels().iter().all(|(_, verdict)| !verdict.holds()), "{judgement}");
     }
 }
 
@@ -276,17 +210,9 @@ fn a_write_that_was_refused_is_not_restored() {
     let op = history.invoke_put(key, write, Some(Seen::Absent), 2_990);
     history.refuse(op, 2_995);
     observed.items.retain(|item| item.key != key);
-    observed.items.push(RestoredItem {
-        key,
-        write,
-        intact: true,
-    });
+    observed.items.push(RestoredItem { key, write, intact: true });
     let judgement = judge(&history, None, &observed);
-    assert_eq!(
-        judgement.weakest_violated(),
-        Some(Level::PartitionPrefix),
-        "{judgement}"
-    );
+    assert_eq!(judgement.weakest_violated(), Some(Level::PartitionPrefix), "{judgement}");
 }
 
 #[test]
@@ -315,9 +241,5 @@ fn a_read_of_an_absent_key_is_tied_to_the_last_of_several_deletes() {
 fn latest(history: &History, seq: u32) -> RestoredItem {
     let key = history.operations[seq as usize].key;
     let write = WriteId { client: 1, seq };
-    RestoredItem {
-        key,
-        write,
-        intact: true,
-    }
+    RestoredItem { key, write, intact: true }
 }

@@ -80,14 +80,7 @@ pub(super) fn plans(operations: usize) -> impl Strategy<Value = Plan> {
     // Most operations meet at one key: that is where orders are hard to tell.
     let keys = prop_oneof![4 => Just(0_u32), 1 => Just(1), 1 => Just(2)];
     let step = (keys, actions, 0_u64..8, 0_u64..8, fates, 0_usize..8).prop_map(
-        |(key, action, lead, lag, fate, pick)| Step {
-            key,
-            action,
-            lead,
-            lag,
-            fate,
-            pick,
-        },
+        |(key, action, lead, lag, fate, pick)| Step { key, action, lead, lag, fate, pick },
     );
     (
         prop::collection::vec(step, 1..=operations),
@@ -106,15 +99,10 @@ pub(super) fn plans(operations: usize) -> impl Strategy<Value = Plan> {
 impl Case {
     /// Plays the plan. `committed_only`: restore no version that never was in the table.
     pub(super) fn new(plan: &Plan, committed_only: bool) -> Self {
-        let logs = [0, 1].map(|id| PartitionLog {
-            id,
-            entries: Vec::new(),
-        });
+        let logs = [0, 1].map(|id| PartitionLog { id, entries: Vec::new() });
         let mut case = Self {
             history: History::default(),
-            log: CommittedLog {
-                partitions: logs.to_vec(),
-            },
+            log: CommittedLog { partitions: logs.to_vec() },
             observed: Observed::default(),
             versions: BTreeMap::new(),
             states: BTreeMap::new(),
@@ -128,14 +116,9 @@ impl Case {
         if committed_only {
             let log = &case.log;
             let committed = |write: &WriteId| {
-                log.partitions
-                    .iter()
-                    .flat_map(|p| &p.entries)
-                    .any(|entry| entry.write == *write)
+                log.partitions.iter().flat_map(|p| &p.entries).any(|entry| entry.write == *write)
             };
-            case.versions
-                .values_mut()
-                .for_each(|versions| versions.retain(committed));
+            case.versions.values_mut().for_each(|versions| versions.retain(committed));
         }
         case.restore(plan);
         case
@@ -147,10 +130,7 @@ impl Case {
         let point = 6 + u64::from(turn) * 6;
         let (invoke, answer) = (point.saturating_sub(2 * step.lead), point + 2 * step.lag);
         let state = self.states.get(&key).copied().unwrap_or(Seen::Absent);
-        let write = WriteId {
-            client: turn,
-            seq: 0,
-        };
+        let write = WriteId { client: turn, seq: 0 };
         match step.action {
             Action::Read | Action::EventualRead => self.read(turn, step, state, invoke, answer),
             Action::Put | Action::PutIf => {
@@ -183,18 +163,11 @@ impl Case {
             self.history.acknowledge_read(op, state, answer);
             return;
         }
-        let entries = self
-            .log
-            .partitions
-            .iter()
-            .flat_map(|partition| &partition.entries);
-        let older: Vec<WriteId> = entries
-            .filter(|e| e.key == key && !e.deletes)
-            .map(|e| e.write)
-            .collect();
-        let saw = older
-            .get(step.pick % (older.len() + 1))
-            .map_or(Seen::Absent, |w| Seen::Version(*w));
+        let entries = self.log.partitions.iter().flat_map(|partition| &partition.entries);
+        let older: Vec<WriteId> =
+            entries.filter(|e| e.key == key && !e.deletes).map(|e| e.write).collect();
+        let saw =
+            older.get(step.pick % (older.len() + 1)).map_or(Seen::Absent, |w| Seen::Version(*w));
         let op = self.history.invoke_eventual_read(client, key, invoke);
         self.history.acknowledge_read(op, saw, answer);
     }
@@ -207,14 +180,8 @@ impl Case {
             self.history.acknowledge(op, answer);
         }
         if let (true, Some(after)) = (step.fate != Fate::NeverDone, after) {
-            let entry = LogEntry {
-                key,
-                write,
-                deletes: after == Seen::Absent,
-            };
-            self.log.partitions[usize::from(step.key == 2)]
-                .entries
-                .push(entry);
+            let entry = LogEntry { key, write, deletes: after == Seen::Absent };
+            self.log.partitions[usize::from(step.key == 2)].entries.push(entry);
             self.states.insert(key, after);
         }
     }
@@ -226,11 +193,7 @@ impl Case {
         for (&key, versions) in &self.versions {
             let pick = plan.restored[key.0 as usize] % (versions.len() + 1);
             if let Some(&write) = versions.get(pick) {
-                self.observed.items.push(RestoredItem {
-                    key,
-                    write,
-                    intact: true,
-                });
+                self.observed.items.push(RestoredItem { key, write, intact: true });
             }
         }
     }
@@ -240,9 +203,7 @@ impl Case {
         let count = self.history.operations.len();
         let key = self.history.operations[op % count].key;
         let versions = self.versions.get(&key).map_or(&[][..], Vec::as_slice);
-        let version = versions
-            .get(other)
-            .map_or(Seen::Absent, |write| Seen::Version(*write));
+        let version = versions.get(other).map_or(Seen::Absent, |write| Seen::Version(*write));
         let operation = &mut self.history.operations[op % count];
         if let Some(seen) = operation.saw.as_mut().or(operation.conditional.as_mut()) {
             *seen = version;

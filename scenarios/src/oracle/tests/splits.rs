@@ -9,26 +9,14 @@ use crate::oracle::{Level, Verdict, Witness, judge};
 fn split() -> (History, CommittedLog) {
     let mut history = History::default();
     let keys = ["a", "b"].map(|name| history.keys.intern(name));
-    let mut logs = [1, 2, 3].map(|id| PartitionLog {
-        id,
-        entries: Vec::new(),
-    });
+    let mut logs = [1, 2, 3].map(|id| PartitionLog { id, entries: Vec::new() });
     for (seq, (key, partition)) in (0..).zip([(0, 0), (1, 0), (0, 1), (1, 2)]) {
         let (key, write) = (keys[key], WriteId { client: 1, seq });
         let op = history.invoke_put(key, write, None, 100);
         history.acknowledge(op, 200);
-        logs[partition].entries.push(LogEntry {
-            key,
-            write,
-            deletes: false,
-        });
+        logs[partition].entries.push(LogEntry { key, write, deletes: false });
     }
-    (
-        history,
-        CommittedLog {
-            partitions: logs.to_vec(),
-        },
-    )
+    (history, CommittedLog { partitions: logs.to_vec() })
 }
 
 fn restored(versions: &[(u32, u32)]) -> Observed {
@@ -38,12 +26,7 @@ fn restored(versions: &[(u32, u32)]) -> Observed {
         intact: true,
     };
     let items = versions.iter().map(item).collect();
-    Observed {
-        request_ns: 100,
-        answer_ns: 200,
-        items,
-        ..Observed::default()
-    }
+    Observed { request_ns: 100, answer_ns: 200, items, ..Observed::default() }
 }
 
 #[test]
@@ -51,11 +34,7 @@ fn each_child_may_stand_where_it_stands() {
     let (history, log) = split();
     for versions in [[(0, 2), (1, 1)], [(0, 0), (1, 3)], [(0, 2), (1, 3)]] {
         let judgement = judge(&history, Some(&log), &restored(&versions));
-        assert_eq!(
-            judgement.strongest(),
-            Some(Level::ExactRestore),
-            "{judgement}"
-        );
+        assert_eq!(judgement.strongest(), Some(Level::ExactRestore), "{judgement}");
     }
 }
 
@@ -63,22 +42,11 @@ fn each_child_may_stand_where_it_stands() {
 fn a_child_with_writes_needs_the_whole_parent() {
     let (history, log) = split();
     let judgement = judge(&history, Some(&log), &restored(&[(0, 2)]));
-    assert!(
-        judgement.p0.holds(),
-        "the parent may end before b: {judgement}"
-    );
+    assert!(judgement.p0.holds(), "the parent may end before b: {judgement}");
     let judgement = judge(&history, Some(&log), &restored(&[(1, 3)]));
-    assert_eq!(
-        judgement.weakest_violated(),
-        Some(Level::PartitionPrefix),
-        "{judgement}"
-    );
-    let Verdict::Violated(witness) = judgement.p6 else {
-        panic!("{judgement}")
-    };
-    let Witness::Restore(differences) = *witness else {
-        panic!("{witness}")
-    };
+    assert_eq!(judgement.weakest_violated(), Some(Level::PartitionPrefix), "{judgement}");
+    let Verdict::Violated(witness) = judgement.p6 else { panic!("{judgement}") };
+    let Witness::Restore(differences) = *witness else { panic!("{witness}") };
     let owed = WriteId { client: 1, seq: 0 };
     assert_eq!(differences.missing, [("a".to_owned(), owed)]);
 }

@@ -13,42 +13,21 @@ fn torn() -> (History, CommittedLog, Observed) {
     let mut history = History::default();
     let (cart, paid) = (history.keys.intern("cart#7"), history.keys.intern("paid#7"));
     let write = |client, seq| WriteId { client, seq };
-    let mut log = PartitionLog {
-        id: 3,
-        entries: Vec::new(),
-    };
-    let steps = [
-        (cart, write(1, 0), 10),
-        (paid, write(2, 0), 12),
-        (cart, write(1, 1), 40),
-    ];
+    let mut log = PartitionLog { id: 3, entries: Vec::new() };
+    let steps = [(cart, write(1, 0), 10), (paid, write(2, 0), 12), (cart, write(1, 1), 40)];
     for (key, write, at) in steps.into_iter().chain([(paid, write(2, 1), 55)]) {
         let op = history.invoke_put(key, write, None, at * MS);
         history.acknowledge(op, at * MS + 4_500_000);
-        log.entries.push(LogEntry {
-            key,
-            write,
-            deletes: false,
-        });
+        log.entries.push(LogEntry { key, write, deletes: false });
     }
-    let item = |key, write| RestoredItem {
-        key,
-        write,
-        intact: true,
-    };
+    let item = |key, write| RestoredItem { key, write, intact: true };
     let observed = Observed {
         request_ns: 50 * MS,
         answer_ns: 70 * MS,
         items: vec![item(cart, write(1, 0)), item(paid, write(2, 1))],
         ..Observed::default()
     };
-    (
-        history,
-        CommittedLog {
-            partitions: vec![log],
-        },
-        observed,
-    )
+    (history, CommittedLog { partitions: vec![log] }, observed)
 }
 
 fn snapshot(name: &str, text: &str) {
@@ -84,8 +63,5 @@ fn a_lost_write_is_named() {
     let cart = history.keys.intern("cart#7");
     let read = history.invoke_read(9, cart, 80 * MS);
     history.acknowledge_read(read, Seen::Version(WriteId { client: 1, seq: 0 }), 81 * MS);
-    snapshot(
-        "witness_of_a_lost_write",
-        &judge_log(&history, &log).to_string(),
-    );
+    snapshot("witness_of_a_lost_write", &judge_log(&history, &log).to_string());
 }

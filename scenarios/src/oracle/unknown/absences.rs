@@ -35,14 +35,9 @@ impl Absences {
     pub(super) fn new(case: &Case<'_>) -> Self {
         let writes = (0..).zip(case.writes.iter().map(|&(_, number)| case.op(number)));
         let writes: Vec<(usize, &Operation)> = writes.filter(|(_, op)| possible(op)).collect();
-        let deletes = || {
-            writes
-                .iter()
-                .filter(|(_, op)| op.kind == OperationKind::Delete)
-        };
-        let answers = writes
-            .iter()
-            .filter_map(|(_, op)| Some((op.acknowledged_ns()?, op.invoke_ns)));
+        let deletes = || writes.iter().filter(|(_, op)| op.kind == OperationKind::Delete);
+        let answers =
+            writes.iter().filter_map(|(_, op)| Some((op.acknowledged_ns()?, op.invoke_ns)));
         let mut superseding: Vec<(u64, u64)> = answers.collect();
         superseding.sort_unstable();
         let mut latest = 0;
@@ -52,11 +47,7 @@ impl Absences {
         }
         Self {
             initial: case.writes.len(),
-            by_call: totals(
-                deletes()
-                    .map(|(place, op)| (op.invoke_ns, *place))
-                    .collect(),
-            ),
+            by_call: totals(deletes().map(|(place, op)| (op.invoke_ns, *place)).collect()),
             by_answer: totals(deletes().map(|(place, op)| (over_ns(op), *place)).collect()),
             superseding,
         }
@@ -64,9 +55,7 @@ impl Absences {
 
     /// What the observation that this operation made followed.
     pub(super) fn followed(&self, op: &Operation) -> Followed {
-        let superseding = self
-            .superseding
-            .partition_point(|&(answer, _)| answer < op.invoke_ns);
+        let superseding = self.superseding.partition_point(|&(answer, _)| answer < op.invoke_ns);
         let called = total(&self.by_call, |call| call <= over_ns(op));
         let (superseded, start) = match superseding.checked_sub(1) {
             None => ((0, 0), Some(self.initial)),

@@ -59,17 +59,10 @@ type Contradiction = Vec<u32>;
 
 impl Chains {
     pub(super) fn new(case: &Case<'_>, found: Seen) -> Result<Self, Contradiction> {
-        let mut links: Vec<Link> = case
-            .writes
-            .iter()
-            .enumerate()
-            .map(|(place, _)| link(case, place))
-            .collect();
+        let mut links: Vec<Link> =
+            case.writes.iter().enumerate().map(|(place, _)| link(case, place)).collect();
         links.push(START);
-        let mut chains = Self {
-            links,
-            unattributed: 0,
-        };
+        let mut chains = Self { links, unattributed: 0 };
         let absences = LazyCell::new(|| Absences::new(case));
         chains.add_reads(case, &absences)?;
         chains.add_conditions(case, &absences)?;
@@ -117,12 +110,8 @@ impl Chains {
     /// The earliest answer in blocks that hold a put, apart from the first block.
     pub(super) fn first_other_put(&self) -> Edge {
         let first = self.initial();
-        let with_puts = self
-            .blocks()
-            .filter(|&b| b != first && self.chain(b).any(|l| l.puts));
-        with_puts.fold(Edge::NEVER, |edge, block| {
-            edge.earlier(self.zone(block).first_answer)
-        })
+        let with_puts = self.blocks().filter(|&b| b != first && self.chain(b).any(|l| l.puts));
+        with_puts.fold(Edge::NEVER, |edge, block| edge.earlier(self.zone(block).first_answer))
     }
 
     /// The chain that a write nobody saw succeed would end; `None` if it cannot have succeeded.
@@ -131,10 +120,7 @@ impl Chains {
         let mut before = self.links[place].follows;
         for _ in 0..self.links.len() {
             let Some(previous) = before else {
-                return Some(Tail {
-                    last_call,
-                    behind: None,
-                });
+                return Some(Tail { last_call, behind: None });
             };
             let link = &self.links[previous];
             if !link.possible {
@@ -142,10 +128,7 @@ impl Chains {
             }
             if link.certain {
                 let behind = Some(link.head);
-                return link
-                    .followed_by
-                    .is_none()
-                    .then_some(Tail { last_call, behind });
+                return link.followed_by.is_none().then_some(Tail { last_call, behind });
             }
             last_call = last_call.later(link.last_call);
             before = link.follows;
@@ -223,12 +206,7 @@ impl Chains {
     fn connect(&mut self, case: &Case<'_>) -> Result<(), Contradiction> {
         let number = |place: usize| case.writes.get(place).map_or(NOBODY, |&(_, number)| number);
         for place in 0..self.links.len() {
-            let Link {
-                certain,
-                possible,
-                follows,
-                ..
-            } = self.links[place];
+            let Link { certain, possible, follows, .. } = self.links[place];
             if certain && !possible {
                 return Err(vec![number(place)]);
             }
@@ -239,18 +217,11 @@ impl Chains {
             }
         }
         let begins = |link: &Link| link.certain && link.follows.is_none();
-        let heads: Vec<usize> = (0..self.links.len())
-            .filter(|&p| begins(&self.links[p]))
-            .collect();
-        heads
-            .into_iter()
-            .try_for_each(|head| self.bound_chain(head))?;
+        let heads: Vec<usize> = (0..self.links.len()).filter(|&p| begins(&self.links[p])).collect();
+        heads.into_iter().try_for_each(|head| self.bound_chain(head))?;
         // A ring has no head: each of its writes would have to follow the other.
         let ring = |link: &Link| link.certain && link.head == NO_HEAD;
-        self.links
-            .iter()
-            .position(ring)
-            .map_or(Ok(()), |place| Err(vec![number(place)]))
+        self.links.iter().position(ring).map_or(Ok(()), |place| Err(vec![number(place)]))
     }
 
     /// Bounds each write of a chain by the others.
@@ -278,10 +249,7 @@ impl Chains {
             link.own.until = first_answer;
             first_answer = first_answer.earlier(link.first_answer);
         }
-        self.links[head].zone = Zone {
-            first_answer,
-            last_call,
-        };
+        self.links[head].zone = Zone { first_answer, last_call };
         Ok(())
     }
 }
@@ -310,14 +278,8 @@ const START: Link = Link {
     follows: None,
     followed_by: None,
     head: NO_HEAD,
-    own: Span {
-        from: Edge::START,
-        until: Edge::NEVER,
-    },
-    zone: Zone {
-        first_answer: Edge::NEVER,
-        last_call: Edge::START,
-    },
+    own: Span { from: Edge::START, until: Edge::NEVER },
+    zone: Zone { first_answer: Edge::NEVER, last_call: Edge::START },
 };
 
 fn link(case: &Case<'_>, place: usize) -> Link {

@@ -37,24 +37,15 @@ impl Zones {
     /// # Errors
     /// Two operations that each prove that the other's block came first.
     pub(super) fn new(chains: &Chains) -> Result<Self, Vec<u32>> {
-        let zones: Vec<(usize, Zone)> = chains
-            .blocks()
-            .map(|block| (block, chains.zone(block)))
-            .collect();
+        let zones: Vec<(usize, Zone)> =
+            chains.blocks().map(|block| (block, chains.zone(block))).collect();
         let mut closed: Vec<Span> = zones
             .iter()
             .filter(|(_, zone)| zone.closed())
-            .map(|(_, zone)| Span {
-                from: zone.first_answer,
-                until: zone.last_call,
-            })
+            .map(|(_, zone)| Span { from: zone.first_answer, until: zone.last_call })
             .collect();
         closed.sort_unstable_by_key(|span| span.from);
-        let this = Self {
-            by_answer: by_answer(&zones),
-            by_call: by_call(&zones),
-            closed,
-        };
+        let this = Self { by_answer: by_answer(&zones), by_call: by_call(&zones), closed };
         for &(block, zone) in &zones {
             if this.around(Some(block), zone).is_none() {
                 let other = this.latest_call_before(Some(block), zone);
@@ -76,32 +67,21 @@ impl Zones {
         if from.at > zone.first_answer.at {
             return None;
         }
-        let place = self
-            .by_call
-            .partition_point(|&(call, _)| call <= zone.first_answer.at);
-        let until = self
-            .by_call
-            .get(place)
-            .map_or(Edge::NEVER, |(_, top)| other(top, block));
+        let place = self.by_call.partition_point(|&(call, _)| call <= zone.first_answer.at);
+        let until = self.by_call.get(place).map_or(Edge::NEVER, |(_, top)| other(top, block));
         Some(Span { from, until })
     }
 
     /// The latest call in blocks that were answered before this one was last called.
     fn latest_call_before(&self, block: Option<usize>, zone: Zone) -> Edge {
-        let place = self
-            .by_answer
-            .partition_point(|&(answer, _)| answer < zone.last_call.at);
+        let place = self.by_answer.partition_point(|&(answer, _)| answer < zone.last_call.at);
         let before = place.checked_sub(1).map(|place| &self.by_answer[place].1);
         before.map_or(Edge::START, |top| other(top, block))
     }
 }
 
 fn other(top: &TopTwo, block: Option<usize>) -> Edge {
-    if block.is_some() && top[0].1 == block {
-        top[1].0
-    } else {
-        top[0].0
-    }
+    if block.is_some() && top[0].1 == block { top[1].0 } else { top[0].0 }
 }
 
 fn by_answer(zones: &[(usize, Zone)]) -> Vec<(u64, TopTwo)> {
