@@ -70,7 +70,7 @@ pub enum Input {
     /// Another node said something.
     Peer(NodeId, Envelope),
     /// A flow of this node makes a call, to this node or another.
-    Call(u64, NodeId, Call),
+    Call(u64, NodeId, Box<Call>),
     /// The log is durable up to here.
     Persisted(u64),
     /// The deadline has come, or time passed otherwise.
@@ -353,7 +353,7 @@ impl<M: Mutants> Core<M> {
         match input {
             Input::Peer(from, envelope) => self.on_envelope(from, envelope, now_ns, out),
             Input::Call(id, to, call) if to == self.config.me => {
-                self.on_call(Caller { node: to, id }, call, now_ns, out);
+                self.on_call(Caller { node: to, id }, *call, now_ns, out);
             }
             Input::Call(id, to, call) => out.send(to, PeerMessage::Call(id, call)),
             Input::Persisted(lsn) => self.on_persisted(lsn, now_ns, out),
@@ -402,9 +402,9 @@ impl<M: Mutants> Core<M> {
                 }
                 PeerMessage::Cut(message) => self.on_cut(from, message, now_ns, out),
                 PeerMessage::Call(id, call) => {
-                    self.on_call(Caller { node: from, id }, call, now_ns, out);
+                    self.on_call(Caller { node: from, id }, *call, now_ns, out);
                 }
-                PeerMessage::Reply(id, reply) => out.replies.push((id, reply)),
+                PeerMessage::Reply(id, reply) => out.replies.push((id, *reply)),
             }
         }
     }
@@ -414,7 +414,7 @@ impl<M: Mutants> Core<M> {
         if caller.node == self.config.me {
             out.replies.push((caller.id, reply));
         } else {
-            out.send(caller.node, PeerMessage::Reply(caller.id, reply));
+            out.send(caller.node, PeerMessage::Reply(caller.id, Box::new(reply)));
         }
     }
 

@@ -24,14 +24,14 @@ pub enum Wire {
         /// The client's number for it, unique over the client's life.
         id: u64,
         /// What is asked for.
-        request: Request,
+        request: Box<Request>,
     },
     /// The answer to a request.
     Response {
         /// The client's number for the request.
         id: u64,
         /// What came of it.
-        response: Result<Response, WireError>,
+        response: Result<Box<Response>, WireError>,
     },
 }
 
@@ -90,9 +90,9 @@ pub enum PeerMessage {
     /// Of a cut.
     Cut(cut::Message),
     /// The sender wants something done.
-    Call(u64, Call),
+    Call(u64, Box<Call>),
     /// The answer to a call.
-    Reply(u64, Reply),
+    Reply(u64, Box<Reply>),
 }
 
 /// A replica that a node is to host.

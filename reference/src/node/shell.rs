@@ -131,7 +131,7 @@ impl<E: Env, M: Mutants> Shell<E, M> {
         self.inner.next_call.set(id + 1);
         let (sender, receiver) = oneshot::channel();
         self.inner.calls.borrow_mut().insert(id, sender);
-        let _ = self.inner.inputs.send(Input::Call(id, node, call));
+        let _ = self.inner.inputs.send(Input::Call(id, node, Box::new(call)));
         let reply = timeout(self.env(), deadline_ns, receiver).await;
         self.inner.calls.borrow_mut().remove(&id);
         reply.and_then(Result::ok).ok_or(CallError::Timeout)
@@ -207,8 +207,8 @@ impl<E: Env, M: Mutants> Shell<E, M> {
                 }
                 let shell = self.clone();
                 self.env().spawn("request", async move {
-                    let response = router::route(&shell, id, request).await;
-                    let response = response.map_err(|error| (&error).into());
+                    let response = router::route(&shell, id, *request).await;
+                    let response = response.map(Box::new).map_err(|error| (&error).into());
                     shell.env().send(from, Wire::Response { id, response }.encode());
                 });
                 None

@@ -48,7 +48,7 @@ impl Client {
             if let Ok(Wire::Response { id, response }) = Wire::decode(&datagram)
                 && let Some(waiting) = self.waiting.borrow_mut().remove(&id)
             {
-                let _ = waiting.send(response);
+                let _ = waiting.send(response.map(|it| *it));
             }
         }
     }
@@ -73,7 +73,7 @@ impl Client {
         };
         let (sender, receiver) = oneshot::channel();
         self.waiting.borrow_mut().insert(id, sender);
-        self.host.send(router, Wire::Request { id, request }.encode());
+        self.host.send(router, Wire::Request { id, request: Box::new(request) }.encode());
         let answer = within(&self.host, patience_ns, receiver).await;
         self.waiting.borrow_mut().remove(&id);
         answer.and_then(Result::ok).ok_or(Unanswered)
