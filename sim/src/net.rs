@@ -215,6 +215,7 @@ impl World {
 
     /// Cuts a host off from all others there are, the driver among them.
     pub fn isolate(&self, host: HostId) {
+        self.core().count_fault("net.isolated", 1);
         let others: Vec<HostId> = self.hosts().into_iter().filter(|&it| it != host).collect();
         self.partition(&[host], &others);
     }

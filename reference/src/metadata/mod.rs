@@ -11,4 +11,4 @@ pub use catalog::{
 };
 pub use command::{Applied, Command, Refusal, TableSpec};
 pub use placement::{Cluster, NodeInfo};
-pub use work::see_through;
+pub use work::{forget, see_through};

@@ -18,6 +18,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// Between two tries of something that another node did not do.
 const RETRY_NS: u64 = 50_000_000;
+/// How often it is tried to remove what a deleted backup leaves.
+const FORGET_TRIES_MAX: u32 = 5;
 /// After this long without an answer a node is asked again. It goes on with what it was asked for
 /// before, and says so.
 const CALL_NS_MAX: u64 = 1_000_000_000;
@@ -33,6 +35,27 @@ pub async fn see_through<E: Env, M: Mutants>(shell: Shell<E, M>, term: Term, wor
         Work::Restore(restore) => flow.restore(restore).await,
         Work::Cut(_) => unreachable!("a cut is coordinated by the core"),
     };
+}
+
+/// Removes the manifest and the parts of a backup that was deleted. Segments stay: other backups
+/// may need them. What cannot be removed now is garbage, and harmless.
+pub async fn forget<E: Env, M: Mutants>(shell: Shell<E, M>, backup: Backup) {
+    let env = shell.env();
+    let (key, object) = (backup_key(&backup), keys::manifest(&backup_key(&backup)));
+    for _ in 0..FORGET_TRIES_MAX {
+        // The manifest goes last: while it is there, the parts can be found again.
+        let parts = match env.get(&object).await {
+            Ok(bytes) => BackupManifest::decode(&key, &bytes).map(|it| it.parts),
+            Err(ObjectError::NotFound) => return,
+            Err(_) => continue,
+        };
+        for part in parts.unwrap_or_default() {
+            let _ = env.delete(&part.object).await;
+        }
+        if env.delete(&object).await.is_ok() {
+            return;
+        }
+    }
 }
 
 struct Flow<E, M> {

@@ -147,6 +147,11 @@ impl<M: Mutants> Core<M> {
             (Command::FinishRestore(restore), _) => {
                 out.points.push((points::RESTORE_OPEN, restore.0));
             }
+            (Command::DeleteBackup(_), _) => {
+                if let Applied::Backup(backup) = applied {
+                    out.flows.push(Flow::Forget(Box::new(backup)));
+                }
+            }
             _ => {}
         }
     }

@@ -13,7 +13,7 @@ use crate::cut;
 use crate::ids::{
     Attempt, BackupId, Incarnation, Index, NodeId, PartitionId, Position, RestoreId, TableId, Term,
 };
-use crate::metadata::{Catalog, Cluster, ManifestRef, Work};
+use crate::metadata::{Backup, Catalog, Cluster, ManifestRef, Work};
 use crate::mutants::Mutants;
 use crate::partition::{Lead, Partition};
 use crate::replication::{self, Liveness, Message, Replica, Surroundings};
@@ -82,6 +82,8 @@ pub enum Input {
 pub enum Flow {
     /// See this through while this node leads the metadata group in this term.
     Work(Term, Work),
+    /// Remove from the archive what only this backup needed; it has left the catalog.
+    Forget(Box<Backup>),
     /// Archive and write a part of a backup; answer the caller.
     ArchivePart {
         /// Whom to answer.

@@ -251,6 +251,9 @@ impl<E: Env, M: Mutants> Shell<E, M> {
             Flow::Work(term, work) => {
                 self.env().spawn("work", metadata::see_through(shell, term, work));
             }
+            Flow::Forget(backup) => {
+                self.env().spawn("forget", metadata::forget(shell, *backup));
+            }
             Flow::ArchivePart { caller, backup, backup_key, table, partitions } => {
                 self.env().spawn("archive-part", async move {
                     let part = archive::write_part(&shell, backup, backup_key, table, partitions);

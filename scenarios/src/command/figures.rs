@@ -13,6 +13,16 @@ pub(super) fn count(number: u64) -> String {
     text
 }
 
+/// A count in three digits or so: `987`, `1.2k`, `58k`, `3.4M`.
+pub(super) fn abbreviated(number: u64) -> String {
+    match number {
+        0..1_000 => number.to_string(),
+        1_000..10_000 => format!("{}.{}k", number / 1_000, number % 1_000 / 100),
+        10_000..1_000_000 => format!("{}k", number / 1_000),
+        _ => format!("{}.{}M", number / 1_000_000, number % 1_000_000 / 100_000),
+    }
+}
+
 /// A duration in the largest unit that keeps a digit before the point: `12.3ms`.
 pub(super) fn duration(ns: u64) -> String {
     let (unit_ns, unit) = match ns {
@@ -53,6 +63,10 @@ mod tests {
 
     #[test]
     fn figures_read_as_people_write_them() {
+        assert_eq!(abbreviated(987), "987");
+        assert_eq!(abbreviated(1_250), "1.2k");
+        assert_eq!(abbreviated(58_999), "58k");
+        assert_eq!(abbreviated(3_450_000), "3.4M");
         assert_eq!([0, 999, 1_000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
         let durations = [0, 640, 12_345, 12_399_999, 61_050_000_000].map(duration);
         assert_eq!(durations, ["0", "640ns", "12.3us", "12.3ms", "61.0s"]);

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::campaign::pool::Ending;
 use crate::campaign::tally::{Alarm, Conclusion, RemarkKind, StoryTally, Tally};
-use crate::command::figures::{count, duration, per_second, plural};
+use crate::command::figures::{abbreviated, count, duration, per_second, plural};
 use crate::command::table::Table;
 
 /// So many alarms are shown in full; the rest is counted.
@@ -21,7 +21,9 @@ pub(super) struct Summary {
 }
 
 /// Names up to this width stand on one line.
-const NAME_WIDTH_MAX: usize = 22;
+const NAME_WIDTH_MAX: usize = 16;
+/// Lines of the faults' column are no wider.
+const FAULTS_WIDTH_MAX: usize = 30;
 
 const HEADERS: [&str; 11] = [
     "scenario",
@@ -58,7 +60,7 @@ pub(super) fn text(summary: &Summary) -> String {
 }
 
 fn verdict_table(tally: &Tally) -> String {
-    let mut table = Table::new(&HEADERS, &[0, 5, 10], &[(0, 24), (5, 20), (10, 13)]);
+    let mut table = Table::new(&HEADERS, &[0, 5, 10], &[(10, 13)]);
     for (info, story) in &tally.stories {
         table.row(row(info.name, story));
     }
@@ -81,12 +83,19 @@ fn row(name: &str, story: &StoryTally) -> [String; 11] {
     ]
 }
 
-/// A long name on several lines, broken after an underscore where there is one.
+/// A long name on several lines, broken after a hyphen or an underscore.
 fn folded(name: &str) -> String {
+    fold(name.split_inclusive(['-', '_']), NAME_WIDTH_MAX)
+}
+
+/// Puts parts on lines of at most `width_max`; a part is never broken.
+fn fold(parts: impl IntoIterator<Item = impl AsRef<str>>, width_max: usize) -> String {
     let mut text = String::new();
     let mut width = 0;
-    for part in name.split_inclusive('_') {
-        if width > 0 && width + part.len() > NAME_WIDTH_MAX {
+    for part in parts {
+        let part = part.as_ref();
+        if width > 0 && width + part.trim_end().len() > width_max {
+            text.truncate(text.trim_end().len());
             text.push('\n');
             width = 0;
         }
@@ -97,8 +106,12 @@ fn folded(name: &str) -> String {
 }
 
 fn faults(story: &StoryTally) -> String {
-    let each = story.faults.iter().map(|(kind, number)| format!("{kind} {}", count(*number)));
-    let text = each.collect::<Vec<_>>().join(", ");
+    let last = story.faults.len().saturating_sub(1);
+    let each = story.faults.iter().enumerate().map(|(place, (kind, number))| {
+        let comma = if place < last { ", " } else { "" };
+        format!("{kind} {}{comma}", abbreviated(*number))
+    });
+    let text = fold(each, FAULTS_WIDTH_MAX);
     if text.is_empty() { "none".to_string() } else { text }
 }
 

@@ -187,7 +187,7 @@ fn report(
         backups_available: played.backups.len() as u32,
         restores_compared: played.restored.len() as u32,
         items_compared: items.filter(|it| identity_of(it).is_some()).count() as u64,
-        faults: world.fault_counts().into_iter().map(|(k, v)| (k.to_owned(), v)).collect(),
+        faults: faults_of(world),
         skew_ns_max: judged.skew_ns_max,
         hold_ns_max: *holds.longest_ns.borrow(),
         available_ns_max: available_ns.max().unwrap_or(0),
@@ -198,6 +198,32 @@ fn report(
         transcript: session.transcript.lines(),
         event_log,
     }
+}
+
+/// The faults that took effect, under the names of the table. What only follows from one, like a
+/// message that finds nobody, is not counted again.
+fn faults_of(world: &World) -> BTreeMap<String, u64> {
+    let name_of = |kind: &str| {
+        Some(match kind {
+            "process.crash" => "crash",
+            "power.loss" => "power loss",
+            "net.isolated" => "cut off",
+            "net.lost" => "message lost",
+            "net.duplicated" => "message twice",
+            "net.slow" => "message slow",
+            "net.slow_link" => "link slow",
+            "disk.slow" => "disk slow",
+            "disk.sectors_lost" => "sector lost",
+            "disk.names_lost" => "name lost",
+            "object.slow_down" => "503",
+            "object.timeout" => "timeout",
+            "clock.offset" => "clock wrong",
+            "process.panic" => "panic",
+            _ => return None,
+        })
+    };
+    let counts = world.fault_counts().into_iter();
+    counts.filter_map(|(kind, number)| Some((name_of(kind)?.to_owned(), number))).collect()
 }
 
 /// An event's payload as a person reads it.
