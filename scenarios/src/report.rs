@@ -133,6 +133,10 @@ pub struct SeedReport {
     /// The largest distance measured between a backup's instant and what it contains; `None`
     /// where the story does not measure it.
     pub skew_ns_max: Option<u64>,
+    /// Latency of acknowledged writes, from the instant at which each was due: the median.
+    pub write_p50_ns: u64,
+    /// As before: what 99 in 100 writes stay within.
+    pub write_p99_ns: u64,
     /// The longest time for which writes were held.
     pub hold_ns_max: u64,
     /// The longest time from CreateBackup to AVAILABLE.

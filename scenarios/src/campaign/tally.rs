@@ -301,6 +301,8 @@ mod tests {
             items_compared: 1,
             faults: BTreeMap::from([("crash".to_string(), seed)]),
             skew_ns_max: seed.checked_sub(3),
+            write_p50_ns: 0,
+            write_p99_ns: 0,
             hold_ns_max: seed * 3,
             available_ns_max: seed * 5,
             simulated_ns: 1,

@@ -296,9 +296,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_names_break_after_an_underscore() {
+    fn long_names_break_after_an_underscore_or_a_hyphen() {
         assert_eq!(folded("short_name"), "short_name");
-        assert_eq!(folded("acknowledged_writes_survive_all"), "acknowledged_writes_\nsurvive_all");
+        assert_eq!(folded("writes_survive_them_all"), "writes_survive_\nthem_all");
+        assert_eq!(folded("leader-crashes-in-cut"), "leader-crashes-\nin-cut");
+    }
+
+    #[test]
+    fn folded_parts_stay_whole_and_lines_end_without_blanks() {
+        let parts = ["crash 12, ", "message twice 9k, ", "503 1"];
+        assert_eq!(fold(parts, 20), "crash 12,\nmessage twice 9k,\n503 1");
+        assert_eq!(fold(parts, 30), "crash 12, message twice 9k,\n503 1");
     }
 
     #[test]

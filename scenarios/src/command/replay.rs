@@ -64,6 +64,8 @@ fn figures(report: &SeedReport) -> Vec<(&str, String)> {
         ("restores compared", count(u64::from(report.restores_compared))),
         ("items compared", count(report.items_compared)),
         ("skew", report.skew_ns_max.map_or("not measured".to_string(), duration)),
+        ("write latency, p50", duration(report.write_p50_ns)),
+        ("write latency, p99", duration(report.write_p99_ns)),
         ("longest hold", duration(report.hold_ns_max)),
         ("slowest to AVAILABLE", duration(report.available_ns_max)),
         ("simulated time", duration(report.simulated_ns)),

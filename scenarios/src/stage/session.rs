@@ -3,7 +3,7 @@
 use super::client::{Answer, Client, Unanswered};
 use super::cluster::{Cluster, Shape};
 use super::transcript::Transcript;
-use super::workload::{Action, Keyspace, Load, identity_of};
+use super::workload::{Action, Arrival, Keyspace, Load, identity_of};
 use crate::history::{History, KeyId, OpId, Seen, WriteId};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -68,6 +68,8 @@ pub struct Session {
     next_seq: RefCell<BTreeMap<u32, u32>>,
     last_seen: RefCell<BTreeMap<u32, Seen>>,
     under_way: Cell<usize>,
+    /// How long each acknowledged write took, from the instant at which it was due.
+    pub latencies_ns: RefCell<Vec<u64>>,
 }
 
 impl Session {
@@ -86,6 +88,7 @@ impl Session {
             next_seq: RefCell::default(),
             last_seen: RefCell::default(),
             under_way: Cell::new(0),
+            latencies_ns: RefCell::default(),
         })
     }
 
@@ -180,9 +183,12 @@ impl Session {
                 session.host().sleep_until(begins_ns + arrival.at_ns).await;
                 let performing = Rc::clone(&session);
                 session.host().spawn("operation", async move {
-                    performing.perform(arrival.client, arrival.action, arrival.key).await;
-                    for key in arrival.then {
-                        performing.perform(arrival.client, Action::Put, key).await;
+                    let Arrival { at_ns, client, action, key, then } = arrival;
+                    // However late it really begins, its latency counts from when it was due.
+                    let due_ns = begins_ns + at_ns - performing.began_ns;
+                    performing.perform(client, action, key, due_ns).await;
+                    for key in then {
+                        performing.perform(client, Action::Put, key, performing.now_ns()).await;
                     }
                     performing.under_way.set(performing.under_way.get() - 1);
                 });
@@ -197,7 +203,7 @@ impl Session {
         }
     }
 
-    async fn perform(&self, client: u32, action: Action, key: u32) {
+    async fn perform(&self, client: u32, action: Action, key: u32, due_ns: u64) {
         let id = self.key_id(key);
         let write = self.next_write(client);
         if action == Action::Read {
@@ -225,6 +231,7 @@ impl Session {
         if self.settle(invoked, &answer) {
             let now = if deletes { Seen::Absent } else { Seen::Version(write) };
             self.last_seen.borrow_mut().insert(key, now);
+            self.latencies_ns.borrow_mut().push(self.now_ns() - due_ns);
         }
     }
 

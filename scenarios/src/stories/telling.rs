@@ -173,6 +173,8 @@ fn report(
     let history = session.history.borrow();
     let acknowledged =
         history.operations.iter().filter(|it| it.writes() && it.acknowledged_ns().is_some());
+    let mut latencies_ns = session.latencies_ns.borrow().clone();
+    latencies_ns.sort_unstable();
     let event_log = match request.event_log {
         true => world.transcript().lines().map(str::to_owned).collect(),
         false => Vec::new(),
@@ -189,6 +191,8 @@ fn report(
         items_compared: items.filter(|it| identity_of(it).is_some()).count() as u64,
         faults: faults_of(world),
         skew_ns_max: judged.skew_ns_max,
+        write_p50_ns: percentile(&latencies_ns, 50),
+        write_p99_ns: percentile(&latencies_ns, 99),
         hold_ns_max: *holds.longest_ns.borrow(),
         available_ns_max: available_ns.max().unwrap_or(0),
         simulated_ns: world.now_ns(),
@@ -198,6 +202,12 @@ fn report(
         transcript: session.transcript.lines(),
         event_log,
     }
+}
+
+/// The value that `percent` of the sorted values do not exceed; zero if there are none.
+fn percentile(sorted: &[u64], percent: usize) -> u64 {
+    let rank = (sorted.len() * percent).div_ceil(100).max(1);
+    sorted.get(rank - 1).copied().unwrap_or(0)
 }
 
 /// The faults that took effect, under the names of the table. What only follows from one, like a

@@ -134,6 +134,8 @@ fn quiet(request: &SeedRequest) -> SeedReport {
             .into_iter()
             .collect::<BTreeMap<_, _>>(),
         skew_ns_max: Some(0),
+        write_p50_ns: 2_000_000,
+        write_p99_ns: 4_000_000,
         hold_ns_max: 1_500_000 + seed,
         available_ns_max: 12_000_000_000 + seed,
         simulated_ns: 60_000_000_000,
