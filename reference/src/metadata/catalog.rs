@@ -281,8 +281,7 @@ impl Catalog {
             Command::PartitionRestored { restore, partition, items } => {
                 let it = self.restores.get_mut(&restore).ok_or(Refusal::Stale)?;
                 it.partitions.get_mut(&partition).ok_or(Refusal::Stale)?.1 = Some(items);
-                let (it, target) = (it.clone(), it.target);
-                Ok((Applied::Restore(it, self.table_mut(target)?.clone()), None))
+                Ok((Applied::Noted, None))
             }
             Command::FinishRestore(id) => self.finish_restore(id),
         }

@@ -127,6 +127,8 @@ pub enum Applied {
     Backup(Backup),
     /// The restore and its new table.
     Restore(Restore, Table),
+    /// What the command says was written down.
+    Noted,
 }
 
 /// Why a command changed nothing.

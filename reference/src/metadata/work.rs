@@ -11,13 +11,15 @@ use crate::env::{Env, ObjectError};
 use crate::ids::{BackupId, NodeId, PartitionId, RestoreId, TableId, Term};
 use crate::mutants::Mutants;
 use crate::node::{Call, HostSpec, PartitionTarget, Reply, Shell};
-use crate::task::join_all;
+use crate::task::{join_all, join_some};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Between two tries of something that another node did not do.
 const RETRY_NS: u64 = 50_000_000;
+/// So many partitions are filled at once.
+const FILLED_AT_ONCE_MAX: usize = 256;
 /// How often it is tried to remove what a deleted backup leaves.
 const FORGET_TRIES_MAX: u32 = 5;
 /// After this long without an answer a node is asked again. It goes on with what it was asked for
@@ -252,7 +254,7 @@ impl<E: Env, M: Mutants> Flow<E, M> {
         let pending = restore.partitions.iter().filter(|(_, (_, items))| items.is_none());
         let filled = pending
             .map(|(&target, &(source, _))| self.fill(&restore, &table, &key, target, source));
-        let filled = join_all(filled).await;
+        let filled = join_some(filled, FILLED_AT_ONCE_MAX).await;
         filled.into_iter().collect::<Option<Vec<()>>>()?;
         self.decide(Command::FinishRestore(id)).await?;
         // Members that were away when the table was made are still to host their replicas.
