@@ -4,12 +4,12 @@ use super::core::{Committed, Core, Flow, Input, Output};
 use super::message::{Call, CallError, Caller, Envelope, LogRecord, Reply, Wire};
 use super::once::Once;
 use crate::env::{Address, Env, Observed, timeout};
-use crate::ids::{NodeId, PartitionId};
+use crate::ids::NodeId;
 use crate::mutants::Mutants;
 use crate::{archive, metadata, restore, router};
 use bytes::Bytes;
 use std::cell::{Cell, Ref, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -42,7 +42,7 @@ struct Inner<E, M> {
     once: RefCell<Once>,
     router: router::Cache,
     archiving: Mutex<u64>,
-    restoring: RefCell<BTreeSet<PartitionId>>,
+    restoring: RefCell<restore::Workers>,
     parts: RefCell<archive::Parts>,
 }
 
@@ -111,8 +111,8 @@ impl<E: Env, M: Mutants> Shell<E, M> {
         &self.inner.parts
     }
 
-    /// The partitions that workers of this node are filling.
-    pub(crate) fn restoring(&self) -> &RefCell<BTreeSet<PartitionId>> {
+    /// The workers of this node that fill partitions.
+    pub(crate) fn restoring(&self) -> &RefCell<restore::Workers> {
         &self.inner.restoring
     }
 

@@ -9,3 +9,4 @@
 mod worker;
 
 pub use worker::Worker;
+pub(crate) use worker::Workers;

@@ -1,7 +1,7 @@
 //! One worker: fetch and verify a partition's chunks, replay them up to the cut, load the items.
 
 use crate::archive::format::{
-    ArchiveError, BackupManifest, BackupPart, Chunk, LogEntry, PartitionCut, Replay,
+    ArchiveError, BackupManifest, BackupPart, Chunk, LogEntry, PartRef, PartitionCut, Replay,
 };
 use crate::env::{Env, ObjectError};
 use crate::ids::{PartitionId, RestoreId};
@@ -11,8 +11,9 @@ use crate::node::{Call, Machine, Reply, Shell};
 use crate::partition::{Command, ItemKey, RestoreProgress};
 use crate::points;
 use bytes::Bytes;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
+use std::rc::Rc;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Pauses between tries of a fetch, in nanoseconds.
@@ -56,14 +57,37 @@ enum Stopped {
 
 type Items = BTreeMap<ItemKey, Bytes>;
 
+/// The workers of a node, and what they share: the manifests and parts that were verified. Objects
+/// never change, so these are good for as long as anybody works.
+#[derive(Debug, Default)]
+pub(crate) struct Workers {
+    targets: BTreeSet<PartitionId>,
+    manifests: BTreeMap<String, Rc<BackupManifest>>,
+    parts: BTreeMap<String, Rc<BackupPart>>,
+}
+
+impl Workers {
+    /// Whether nobody fills this partition yet; from now on somebody does.
+    fn begin(&mut self, target: PartitionId) -> bool {
+        self.targets.insert(target)
+    }
+
+    fn end(&mut self, target: PartitionId) {
+        self.targets.remove(&target);
+        if self.targets.is_empty() {
+            *self = Self::default();
+        }
+    }
+}
+
 impl Worker {
     /// Fills the partition, from wherever an earlier worker left it.
     pub async fn run<E: Env, M: Mutants>(&self, shell: &Shell<E, M>) -> Reply {
-        if !shell.restoring().borrow_mut().insert(self.target) {
+        if !shell.restoring().borrow_mut().begin(self.target) {
             return Reply::Failed(format!("{} is being filled already", self.target));
         }
         let result = self.fill(shell).await;
-        shell.restoring().borrow_mut().remove(&self.target);
+        shell.restoring().borrow_mut().end(self.target);
         match result {
             Ok(items) => Reply::Restored(items),
             Err(Stopped::NotLeader(_)) => Reply::NotLeader(None),
@@ -77,7 +101,7 @@ impl Worker {
             return Ok(progress.items);
         }
         shell.point(points::RESTORE_COPY, self.target.0);
-        let (table, cut) = self.fetch_cut(shell.env()).await?;
+        let (table, cut) = self.fetch_cut(shell).await?;
         let mut items = self.fetch_items(shell.env(), table, cut).await?;
         if shell.core().mutants().restore_drops_an_item() {
             items.pop_first();
@@ -107,25 +131,54 @@ impl Worker {
     // Fetching.
 
     /// The table that was backed up, and the partition as the backup lists it.
-    async fn fetch_cut<E: Env>(&self, env: &E) -> Result<(u128, PartitionCut), Stopped> {
-        let bytes = fetch(env, &self.manifest.object, None).await?;
-        let found = xxh3_64(&bytes);
-        if found != self.manifest.checksum {
-            let object = self.manifest.object.clone();
-            return Err(Stopped::OtherManifest { object, found });
-        }
-        let manifest = BackupManifest::decode(&self.backup_key, &bytes)?;
+    async fn fetch_cut<E: Env, M: Mutants>(
+        &self,
+        shell: &Shell<E, M>,
+    ) -> Result<(u128, PartitionCut), Stopped> {
+        let manifest = self.fetch_manifest(shell).await?;
         let missing = || Stopped::NoSuchPartition(self.source);
         let holds = |it: &u64| *it == self.source.0;
-        let reference = manifest
-            .parts
-            .iter()
-            .find(|part| part.partitions.iter().any(|it| holds(&it.partition)))
-            .ok_or_else(missing)?;
-        let bytes = fetch(env, &reference.object, None).await?;
+        let mut parts = manifest.parts.iter();
+        let reference = parts.find(|part| part.partitions.iter().any(|it| holds(&it.partition)));
+        let part = self.fetch_part(shell, &manifest, reference.ok_or_else(missing)?).await?;
+        let cut = part.partitions.iter().find(|it| holds(&it.span.partition));
+        cut.map(|it| (manifest.table_id, it.clone())).ok_or_else(missing)
+    }
+
+    async fn fetch_manifest<E: Env, M: Mutants>(
+        &self,
+        shell: &Shell<E, M>,
+    ) -> Result<Rc<BackupManifest>, Stopped> {
+        let object = &self.manifest.object;
+        if let Some(known) = shell.restoring().borrow().manifests.get(object) {
+            return Ok(Rc::clone(known));
+        }
+        let bytes = fetch(shell.env(), object, None).await?;
+        let found = xxh3_64(&bytes);
+        if found != self.manifest.checksum {
+            return Err(Stopped::OtherManifest { object: object.clone(), found });
+        }
+        let manifest = Rc::new(BackupManifest::decode(&self.backup_key, &bytes)?);
+        let mut workers = shell.restoring().borrow_mut();
+        workers.manifests.insert(object.clone(), Rc::clone(&manifest));
+        Ok(manifest)
+    }
+
+    async fn fetch_part<E: Env, M: Mutants>(
+        &self,
+        shell: &Shell<E, M>,
+        manifest: &BackupManifest,
+        reference: &PartRef,
+    ) -> Result<Rc<BackupPart>, Stopped> {
+        let object = &reference.object;
+        if let Some(known) = shell.restoring().borrow().parts.get(object) {
+            return Ok(Rc::clone(known));
+        }
+        let bytes = fetch(shell.env(), object, None).await?;
         let part = BackupPart::decode(&self.backup_key, manifest.table_id, reference, &bytes)?;
-        let cut = part.partitions.into_iter().find(|it| holds(&it.span.partition));
-        cut.map(|it| (manifest.table_id, it)).ok_or_else(missing)
+        let part = Rc::new(part);
+        shell.restoring().borrow_mut().parts.insert(object.clone(), Rc::clone(&part));
+        Ok(part)
     }
 
     async fn fetch_items<E: Env>(
