@@ -1,0 +1,90 @@
+//! Seeds that once broke a promise, and tests that do what broke it.
+//!
+//! The workload has changed since some of these seeds were found, so a seed alone need not lead
+//! to the same instant again: it is kept because it found something once. What surely does lead
+//! there is a direct test, below or beside the code that was wrong.
+
+use stillpoint_reference::api::{DeleteItemInput, GetItemInput, PutItemInput};
+use stillpoint_reference::item::{AttributeValue, Item, KeySchema, ScalarAttributeType};
+use stillpoint_scenarios::history::{KeyNames, LogEntry};
+use stillpoint_scenarios::report::{Runner, SeedRequest, Size, Verdict};
+use stillpoint_scenarios::stage::{Operator, operate};
+use stillpoint_scenarios::stories::Stories;
+use stillpoint_sim::NetSettings;
+
+/// Story, seed, size, and what happened.
+const FOUND: &[(&str, u64, Size, &str)] = &[
+    (
+        "leader-crashes-in-cut",
+        32,
+        Size::Small,
+        "a deposed leader acknowledged a write whose log index another leader's entry had taken \
+         (fixed: lost leadership ends before entries are applied)",
+    ),
+    (
+        "everything-at-once",
+        64,
+        Size::Small,
+        "a datagram delivered twice was carried out twice (fixed: each envelope and each request \
+         is taken once)",
+    ),
+];
+
+#[test]
+fn seeds_that_found_a_bug_stay_green() {
+    for &(story, seed, size, what) in FOUND {
+        let request = SeedRequest { size, ..SeedRequest::new(story, seed) };
+        let report = Stories.run(&request);
+        let replay = request.replay_command();
+        assert_eq!(report.verdict, Verdict::Green, "\nonce: {what}\nreplay with: {replay}");
+    }
+}
+
+fn schema() -> KeySchema {
+    KeySchema::simple("pk", ScalarAttributeType::S)
+}
+
+fn item(round: u32) -> Item {
+    let text = |it: &str| AttributeValue::S(it.to_owned());
+    [("pk".to_owned(), text("a")), ("round".to_owned(), text(&round.to_string()))].into()
+}
+
+fn key() -> Item {
+    [("pk".to_owned(), AttributeValue::S("a".to_owned()))].into()
+}
+
+/// All that was committed to the table, in order.
+async fn committed(it: &Operator) -> Vec<LogEntry> {
+    let table = it.await_active("orders").await.table_id;
+    let log = it.cluster.recorder.borrow().log_of(table, &schema(), &mut KeyNames::default());
+    log.partitions.into_iter().flat_map(|it| it.entries).collect()
+}
+
+/// A request that arrives once more after later ones must not undo them; nor must a message
+/// between nodes. Here every datagram arrives twice, the second time up to 30 ms later.
+#[test]
+fn a_datagram_that_arrives_twice_has_one_effect() {
+    operate(3, async |it| {
+        it.open_table("orders", &schema()).await;
+        it.world.set_net(NetSettings {
+            cross_zone_ns: 300_000..30_000_000,
+            duplicate_per_million: 1_000_000,
+            ..it.world.net()
+        });
+        for round in 0..40 {
+            it.put_item(PutItemInput::new("orders", item(round))).await.expect("accepted");
+            if round % 4 == 3 {
+                it.delete_item(DeleteItemInput::new("orders", key())).await.expect("accepted");
+            }
+        }
+        it.put_item(PutItemInput::new("orders", item(40))).await.expect("accepted");
+        it.sleep_ms(1_000).await;
+        let entries = committed(&it).await;
+        assert_eq!(entries.len(), 51, "one for each request");
+        assert!(entries.is_sorted_by_key(|it| it.write), "in the order of the requests");
+        let input =
+            GetItemInput { table_name: "orders".to_owned(), key: key(), consistent_read: true };
+        assert_eq!(it.get_item(input).await.expect("accepted").item, Some(item(40)));
+        assert!(it.world.fault_counts()["net.duplicated"] > 500, "datagrams were doubled");
+    });
+}

@@ -1,0 +1,167 @@
+//! Every story under a few dozen seeds, as ordinary tests; the campaign is for many more.
+//!
+//! `SEED=n` begins with that seed, and runs it alone unless `SEEDS=m` says how many. A failure
+//! ends with the command that shows it again.
+
+use std::ffi::OsString;
+use std::sync::atomic::AtomicBool;
+use stillpoint_scenarios::command::{Host, execute};
+use stillpoint_scenarios::report::{Runner, SeedReport, SeedRequest, Size, Verdict};
+use stillpoint_scenarios::stories::{ALL, Stories};
+
+/// Small seeds of each story, unless the environment says otherwise.
+const SEEDS: u64 = 36;
+/// Seeds within which a planted bug must be caught.
+const HUNT_SEEDS: u64 = 200;
+
+/// A number from the environment.
+#[allow(clippy::disallowed_methods, reason = "whoever runs the tests chooses the seeds with it")]
+fn chosen(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number of a seed")))
+}
+
+/// The seeds to run.
+fn seeds() -> std::ops::Range<u64> {
+    let (first, count) = match (chosen("SEED"), chosen("SEEDS")) {
+        (Some(seed), count) => (seed, count.unwrap_or(1)),
+        (None, count) => (1, count.unwrap_or(SEEDS)),
+    };
+    first..first + count
+}
+
+/// Asserts that a run is green, and says how to see it again if it is not.
+#[track_caller]
+fn assert_green(request: &SeedRequest) -> SeedReport {
+    let report = Stories.run(request);
+    let why = match &report.verdict {
+        Verdict::Green => return report,
+        Verdict::Vacuous(why) => format!("vacuous: {why}"),
+        Verdict::Undecided(why) => format!("undecided: {why}"),
+        Verdict::Broken(failures) => {
+            let witness = failures.iter().map(|it| format!("{}:\n{}", it.oracle, it.explanation));
+            witness.collect::<Vec<_>>().join("\n")
+        }
+    };
+    panic!("{why}\nreplay with: {}", request.replay_command())
+}
+
+fn holds(story: &'static str) {
+    for seed in seeds() {
+        assert_green(&SeedRequest::new(story, seed));
+    }
+    let standard = SeedRequest::new(story, seeds().start);
+    assert_green(&SeedRequest { size: Size::Standard, ..standard });
+}
+
+/// What `stillpoint replay` prints of a run, without the hash: it says that something changed,
+/// which the other lines say better.
+fn replayed(story: &str, seed: u64) -> String {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let mut host = Host {
+        out: &mut out,
+        err: &mut err,
+        now_ns: &|| 0,
+        cpu_ns: &|| None,
+        interrupted: &AtomicBool::new(false),
+        child: &|_| Err("a replay has no child".to_owned()),
+        cores: 1,
+        progress: false,
+    };
+    let line = format!("stillpoint replay --scenario {story} --seed {seed}");
+    let words = line.split_whitespace().map(OsString::from);
+    assert_eq!(execute(&Stories, words, &mut host), 0, "{line}");
+    let text = String::from_utf8(out).expect("the command prints UTF-8");
+    let lines = text.lines().filter(|it| !it.starts_with("hash "));
+    lines.map(|it| format!("{it}\n")).collect()
+}
+
+fn transcript(story: &str) {
+    insta::with_settings!({
+        snapshot_path => concat!(env!("CARGO_MANIFEST_DIR"), "/../snapshots"),
+        prepend_module_to_snapshot => false,
+        omit_expression => true,
+    }, {
+        insta::assert_snapshot!(format!("story_{}", story.replace('-', "_")), replayed(story, 1));
+    });
+}
+
+/// Declares the tests of each story.
+macro_rules! stories {
+    ($($module:ident: $name:literal,)+) => {
+        /// The stories that have tests.
+        const TESTED: &[&str] = &[$($name),+];
+
+        $(mod $module {
+            #[test]
+            fn holds() {
+                super::holds($name);
+            }
+
+            #[test]
+            fn reads_as_it_did() {
+                super::transcript($name);
+            }
+        })+
+    };
+}
+
+stories! {
+    backup_under_load: "backup-under-load",
+    leader_crashes_in_cut: "leader-crashes-in-cut",
+    zone_fails_while_archiving: "zone-fails-while-archiving",
+    restore_worker_crashes: "restore-worker-crashes",
+    power_fails_everywhere: "power-fails-everywhere",
+    everything_at_once: "everything-at-once",
+}
+
+#[test]
+fn every_story_is_tested() {
+    let told: Vec<&str> = ALL.iter().map(|it| it.name).collect();
+    assert_eq!(TESTED, told, "add the story to the list above");
+}
+
+#[test]
+fn every_planted_bug_is_caught_within_its_seeds() {
+    for mutant in Stories.mutants() {
+        let mut runs = mutant.stories.iter().flat_map(|story| {
+            (1..=HUNT_SEEDS).map(|seed| SeedRequest {
+                mutant: Some(mutant.name),
+                ..SeedRequest::new(story, seed)
+            })
+        });
+        let caught = |it: &SeedRequest| matches!(Stories.run(it).verdict, Verdict::Broken(_));
+        assert!(runs.any(|it| caught(&it)), "{} goes unnoticed in {HUNT_SEEDS} seeds", mutant.name);
+    }
+}
+
+#[test]
+fn the_canary_is_caught_at_once() {
+    let canary = Stories.canary();
+    let report = Stories.run(&canary);
+    assert!(matches!(report.verdict, Verdict::Broken(_)), "{}", canary.replay_command());
+}
+
+#[test]
+fn a_seed_is_the_same_run_every_time() {
+    for story in ALL {
+        let request = SeedRequest::new(story.name, 7);
+        let first = Stories.run(&request);
+        assert_eq!(Stories.run(&request), first, "{}", request.replay_command());
+        for seed in 100..120 {
+            assert_ne!(Stories.run(&SeedRequest::new(story.name, seed)).hash, first.hash);
+        }
+        assert_eq!(Stories.run(&request), first, "after other seeds: {}", request.replay_command());
+    }
+}
+
+#[test]
+fn a_run_does_not_change_because_somebody_reads_along() {
+    for story in ALL {
+        let unread = Stories.run(&SeedRequest::new(story.name, 7));
+        let mut read =
+            Stories.run(&SeedRequest { event_log: true, ..SeedRequest::new(story.name, 7) });
+        assert!(std::mem::take(&mut read.event_log).len() > 1_000, "it is the log of all events");
+        assert_eq!(read, unread, "{}", story.name);
+    }
+}
