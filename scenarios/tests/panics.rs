@@ -5,7 +5,9 @@ use std::cell::Cell;
 use std::rc::Rc;
 use stillpoint_reference::item::{AttributeValue, Item, KeySchema, ScalarAttributeType};
 use stillpoint_reference::mutants::Mutants;
+use stillpoint_scenarios::report::{SeedRequest, Verdict};
 use stillpoint_scenarios::stage::operate_with;
+use stillpoint_scenarios::stories::tell_with;
 
 /// A bug that panics where a restore hands over its items, once in a world.
 #[derive(Clone, Default)]
@@ -37,4 +39,12 @@ fn a_panic_in_a_node_is_its_crash_and_the_others_go_on() {
         assert!(!it.world.is_up(panic.host), "it stays down until somebody restarts it");
         assert_eq!(it.scan_all("copy").await.0.len(), 20);
     });
+}
+
+#[test]
+fn a_panic_in_a_node_fails_its_seed() {
+    let report = tell_with(&SeedRequest::new("backup-under-load", 1), &PanicsInRestore::default());
+    let Verdict::Broken(failures) = &report.verdict else { panic!("{:?}", report.verdict) };
+    assert_eq!(failures[0].oracle, "no-panic");
+    assert_eq!(report.crashes_by_panic.len(), 1);
 }

@@ -177,6 +177,11 @@ impl Host {
         self.core.hosts.borrow()[host.index()].up
     }
 
+    /// How often the process on `host` has died: what a broken connection would tell.
+    pub fn sees_life(&self, host: HostId) -> u32 {
+        self.core.hosts.borrow()[host.index()].incarnation
+    }
+
     /// Sends a datagram: it arrives once, later, twice or never, as the network decides.
     pub fn send(&self, to: HostId, payload: Bytes) {
         if self.is_current() {

@@ -139,7 +139,9 @@ operation_error! {
         #[error("Backups are being enabled for the table: {0}. Please retry later")]
         ContinuousBackupsUnavailable(String),
         /// A conflicting operation on a backup of the table is under way.
-        #[error("There is another ongoing conflicting backup control plane operation on the table: {0}")]
+        #[error(
+            "There is another ongoing conflicting backup control plane operation on the table: {0}"
+        )]
         BackupInUse(String),
         /// Too many backup operations at once; the payload says which limit.
         #[error("Subscriber limit exceeded: {0}")]

@@ -293,7 +293,10 @@ impl Coordinator {
         match self.phase {
             Phase::Probing { .. } if now_ns >= self.give_up_at_ns => self.abandon(now_ns, out),
             Phase::Probing { .. } | Phase::Pausing => self.probe(now_ns, out),
-            Phase::Marking { .. } | Phase::Confirming { .. } => self.fail(now_ns, out),
+            Phase::Marking { .. } | Phase::Confirming { .. } => {
+                self.blame(out);
+                self.fail(now_ns, out);
+            }
             Phase::Beginning { .. } | Phase::Done => {
                 self.deadline_ns = now_ns + self.settings.give_up_ns;
             }
@@ -306,22 +309,18 @@ impl Coordinator {
         self.deadline_ns = now_ns + self.settings.give_up_ns;
     }
 
-    /// The attempt is void. Holds end, laggards are noted, and another attempt follows unless time
-    /// is up.
+    /// The attempt is void. Holds end, and another attempt follows unless time is up.
     fn fail(&mut self, now_ns: u64, out: &mut Vec<Output>) {
         let phase = std::mem::replace(&mut self.phase, Phase::Pausing);
-        let (attempt, leaders, answered): (_, _, BTreeSet<PartitionId>) = match phase {
-            Phase::Marking { attempt, leaders, markers } => {
-                (attempt, leaders, markers.into_keys().collect())
-            }
-            Phase::Confirming { attempt, leaders, held, .. } => (attempt, leaders, held),
-            _ => return,
+        let (Phase::Marking { attempt, leaders, .. } | Phase::Confirming { attempt, leaders, .. }) =
+            phase
+        else {
+            return;
         };
         let backup = self.backup;
         let nodes: BTreeSet<NodeId> = leaders.values().copied().collect();
         let release = |node| Output::Send(node, Message::Release { backup, attempt });
         out.extend(nodes.into_iter().map(release));
-        self.blame(&leaders, &answered, out);
         self.failures += 1;
         self.deadline_ns = now_ns + self.settings.pause_ns * u64::from(self.failures.min(20));
         if now_ns >= self.give_up_at_ns {
@@ -331,12 +330,14 @@ impl Coordinator {
         }
     }
 
-    fn blame(
-        &mut self,
-        leaders: &BTreeMap<PartitionId, NodeId>,
-        answered: &BTreeSet<PartitionId>,
-        out: &mut Vec<Output>,
-    ) {
+    /// Time ran out: whoever has not answered has missed the attempt, and those that miss too many
+    /// are asked to let others lead.
+    fn blame(&mut self, out: &mut Vec<Output>) {
+        let (leaders, answered): (_, BTreeSet<PartitionId>) = match &self.phase {
+            Phase::Marking { leaders, markers, .. } => (leaders, markers.keys().copied().collect()),
+            Phase::Confirming { leaders, held, .. } => (leaders, held.clone()),
+            _ => return,
+        };
         let mut late: BTreeMap<NodeId, Vec<PartitionId>> = BTreeMap::new();
         for (partition, node) in leaders.iter().filter(|(it, _)| !answered.contains(it)) {
             late.entry(*node).or_default().push(*partition);

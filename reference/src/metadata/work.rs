@@ -12,12 +12,13 @@ use crate::ids::{BackupId, NodeId, PartitionId, RestoreId, TableId, Term};
 use crate::mutants::Mutants;
 use crate::node::{Call, HostSpec, PartitionTarget, Reply, Shell};
 use crate::task::{join_all, join_some};
-use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Between two tries of something that another node did not do.
 const RETRY_NS: u64 = 50_000_000;
+/// Tries to fill a partition come no further apart than this.
+const FILL_RETRY_NS_MAX: u64 = 2_000_000_000;
 /// So many partitions are filled at once.
 const FILLED_AT_ONCE_MAX: usize = 256;
 /// How often it is tried to remove what a deleted backup leaves.
@@ -222,21 +223,19 @@ impl<E: Env, M: Mutants> Flow<E, M> {
         };
         let object = manifest.encode().expect("the parts cover every partition exactly once");
         let key = keys::manifest(&backup_key(backup));
-        put_surely(self.shell.env(), &key, object).await;
-        let written = self.read_back(&key).await?;
-        BackupManifest::decode(&backup_key(backup), &written)
-            .expect("only complete manifests are written under this key");
-        Some(ManifestRef { object: key, checksum: xxh3_64(&written) })
-    }
-
-    async fn read_back(&self, key: &str) -> Option<Bytes> {
         loop {
             self.in_term()?;
-            match self.shell.env().get(key).await {
-                Ok(bytes) => return Some(bytes),
-                Err(ObjectError::NotFound) => panic!("{key} was written and is not there"),
-                Err(_) => self.pause().await,
+            put_surely(self.shell.env(), &key, object.clone()).await;
+            // What counts is what stands there now, whoever wrote it. Nothing refers to it yet, so
+            // what is damaged may be replaced.
+            match self.shell.env().get(&key).await {
+                Ok(written) if BackupManifest::decode(&backup_key(backup), &written).is_ok() => {
+                    return Some(ManifestRef { object: key, checksum: xxh3_64(&written) });
+                }
+                Ok(_) => drop(self.shell.env().delete(&key).await),
+                Err(_) => {}
             }
+            self.pause().await;
         }
     }
 
@@ -293,7 +292,7 @@ impl<E: Env, M: Mutants> Flow<E, M> {
         source: PartitionId,
     ) -> Option<()> {
         let members = &table.partitions.iter().find(|it| it.id == target)?.members;
-        let mut turn = 0;
+        let (mut turn, mut pause_ns) = (0, RETRY_NS);
         loop {
             self.in_term()?;
             let node = members[turn % members.len()];
@@ -310,7 +309,9 @@ impl<E: Env, M: Mutants> Flow<E, M> {
                 let done = Command::PartitionRestored { restore, partition: target, items };
                 return self.decide(done).await;
             }
-            self.pause().await;
+            // Damage in the archive may last: the table stays closed, and is asked about less often.
+            self.shell.env().sleep_until(self.shell.env().now_ns() + pause_ns).await;
+            pause_ns = (pause_ns * 5 / 4).min(FILL_RETRY_NS_MAX);
         }
     }
 }

@@ -191,6 +191,8 @@ pub struct Core<M> {
     pub(super) incarnation: Incarnation,
     pub(super) liveness: Liveness,
     pub(super) hosted: BTreeMap<PartitionId, Hosted>,
+    /// Partitions that are gone for good: a request to host one is late, since no id is used twice.
+    pub(super) dropped: BTreeSet<PartitionId>,
     /// The last record handed to the log writer, and the last one that is durable.
     pub(super) lsn: u64,
     pub(super) lsn_durable: u64,
@@ -199,6 +201,9 @@ pub struct Core<M> {
     pub(super) holds: BTreeSet<(u64, PartitionId)>,
     pub(super) checks: BTreeMap<u64, CheckRound>,
     pub(super) next_round: u64,
+    /// The newest attempt of each backup that its coordinator has given up: a Mark that comes
+    /// behind its Release must not hold anything.
+    pub(super) released: BTreeMap<BackupId, Attempt>,
     pub(super) led_digests: BTreeMap<NodeId, u64>,
     pub(super) bound_digests: BTreeMap<NodeId, u64>,
     /// Replicas with messages to themselves, with new entries, with new commits or roles.
@@ -235,6 +240,7 @@ impl<M: Mutants> Core<M> {
             mutants,
             incarnation,
             hosted: BTreeMap::new(),
+            dropped: BTreeSet::new(),
             lsn,
             lsn_durable: lsn,
             awaiting: VecDeque::new(),
@@ -242,6 +248,7 @@ impl<M: Mutants> Core<M> {
             holds: BTreeSet::new(),
             checks: BTreeMap::new(),
             next_round: 1,
+            released: BTreeMap::new(),
             led_digests: BTreeMap::new(),
             bound_digests: BTreeMap::new(),
             to_self: VecDeque::new(),
@@ -291,6 +298,7 @@ impl<M: Mutants> Core<M> {
             LogRecord::Hosted(spec) => self.insert_partition(&spec),
             LogRecord::Dropped(partition) => {
                 self.hosted.remove(&partition);
+                self.dropped.insert(partition);
             }
             LogRecord::Replica(partition, record) => {
                 if let Some(hosted) = self.hosted.get_mut(&partition) {

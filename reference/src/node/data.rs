@@ -10,6 +10,10 @@ use crate::partition::{
 use crate::points;
 use bytes::Bytes;
 
+/// No entry of a partition's log is larger. An item has at most 400 KB, a batch of a restore a
+/// little over 1 MB.
+const ENTRY_BYTES_MAX: usize = 4 << 20;
+
 /// A store that cannot be trusted must not answer: the process ends, as on a failed fsync.
 pub(super) fn trust<T>(result: Result<T, StoreFault>) -> T {
     result.unwrap_or_else(|fault| panic!("{fault}"))
@@ -82,6 +86,10 @@ impl<M: Mutants> Core<M> {
                         lead.wait(index, Waiter { caller, reply: Reply::ConditionFailed(old) });
                     }
                 }
+            }
+            Call::Propose { payload, .. } if payload.len() > ENTRY_BYTES_MAX => {
+                let why = format!("an entry of {} bytes is too large", payload.len());
+                self.answer(caller, Reply::Failed(why), out);
             }
             Call::Propose { payload, .. } => {
                 let effect = match Command::decode(&payload) {

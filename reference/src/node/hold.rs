@@ -12,6 +12,9 @@ use crate::partition::{Command, Hold, Marker};
 use crate::points;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// So many backups' released attempts are remembered.
+const RELEASED_MAX: usize = 64;
+
 /// A quorum round under way, begun after Confirm was received: does anybody else lead?
 #[derive(Debug)]
 pub(super) struct CheckRound {
@@ -145,6 +148,7 @@ impl<M: Mutants> Core<M> {
             return Marking::Refused;
         }
         let Hold { backup, attempt, deadline_ns } = hold;
+        let given_up = self.released.get(&backup).is_some_and(|&it| it >= attempt);
         let Ok((state, lead)) = self.led(id) else { return Marking::Refused };
         if let Some(&at) = lead.appended.get(&attempt) {
             // The marker of this attempt stands already: say so again once it is committed, and
@@ -152,7 +156,7 @@ impl<M: Mutants> Core<M> {
             return if at.index <= state.applied() { Marking::Known(at) } else { Marking::Begun };
         }
         let newer = lead.attempts_seen.get(&backup).is_some_and(|&seen| seen > attempt);
-        if state.marker(attempt).is_some() || newer || lead.hold.is_some() {
+        if state.marker(attempt).is_some() || newer || given_up || lead.hold.is_some() {
             return Marking::Refused;
         }
         lead.attempts_seen.insert(backup, attempt);
@@ -201,12 +205,21 @@ impl<M: Mutants> Core<M> {
     }
 
     fn on_release(&mut self, backup: BackupId, attempt: Attempt, now_ns: u64, out: &mut Output) {
+        self.note_released(backup, attempt);
         let held: Vec<PartitionId> = self.holds.iter().map(|(_, id)| *id).collect();
         for id in held {
             let Ok((_, lead)) = self.led(id) else { continue };
             if lead.hold.is_some_and(|it| it.backup == backup && it.attempt == attempt) {
                 self.release(id, now_ns, out);
             }
+        }
+    }
+
+    fn note_released(&mut self, backup: BackupId, attempt: Attempt) {
+        let newest = self.released.entry(backup).or_default();
+        *newest = (*newest).max(attempt);
+        if self.released.len() > RELEASED_MAX {
+            self.released.pop_first();
         }
     }
 

@@ -74,6 +74,8 @@ impl<E: Env> LogWriter<E> {
                     file.truncate(tail.valid_len).await?;
                 }
                 file.sync().await?;
+                // The last process may have died before it had synced the segment's name.
+                env.sync_dir(DIR).await?;
                 (file, segment, tail.valid_len)
             }
             (Some(segment), _) => {

@@ -7,7 +7,7 @@ use crate::ids::{Incarnation, NodeId, PartitionId, Term};
 use crate::mutants::Mutants;
 use crate::points;
 use crate::replication::{
-    Effects, Heartbeat, Liveness, Message, Record, Replica, Sender, Surroundings,
+    Effects, Heartbeat, Liveness, Message, Record, Replica, Role, Sender, Surroundings,
 };
 use std::collections::BTreeMap;
 
@@ -115,8 +115,9 @@ impl<M: Mutants> Core<M> {
         out: &mut Output,
     ) {
         for spec in specs {
-            if self.hosted.contains_key(&spec.partition) || !spec.members.contains(&self.config.me)
-            {
+            let known = self.hosted.contains_key(&spec.partition);
+            let gone = self.dropped.contains(&spec.partition);
+            if known || gone || !spec.members.contains(&self.config.me) {
                 continue;
             }
             self.insert_partition(&spec);
@@ -130,12 +131,12 @@ impl<M: Mutants> Core<M> {
 
     pub(super) fn on_drop(&mut self, caller: Caller, partitions: &[PartitionId], out: &mut Output) {
         for &partition in partitions {
-            if self.hosted.contains_key(&partition) {
-                self.abandon_lead(partition, out);
-                self.redigest(partition, (None, None));
-                self.disarm_campaign(partition);
-                self.hosted.remove(&partition);
-                self.lagging.remove(&partition);
+            self.abandon_lead(partition, out);
+            self.redigest(partition, (None, None));
+            self.disarm_campaign(partition);
+            self.hosted.remove(&partition);
+            self.lagging.remove(&partition);
+            if self.dropped.insert(partition) {
                 self.write_log(LogRecord::Dropped(partition), out);
             }
         }
@@ -283,9 +284,14 @@ impl<M: Mutants> Core<M> {
             });
         }
         let believed: BTreeMap<PartitionId, Term> = believed.iter().copied().collect();
-        let leads = |id: &PartitionId| self.hosted.get(id).is_some_and(|it| it.replica.is_leader());
+        // A candidate may yet lead this very term, so it has nothing to relinquish.
+        let gives_up = |id: &PartitionId| {
+            self.hosted.get(id).is_none_or(|it| {
+                !matches!(it.replica.role(), Role::Leader(_) | Role::Candidate { .. })
+            })
+        };
         let relinquished: Vec<(PartitionId, Term)> =
-            believed.iter().filter(|(id, _)| !leads(id)).map(|(id, term)| (*id, *term)).collect();
+            believed.iter().filter(|(id, _)| gives_up(id)).map(|(id, term)| (*id, *term)).collect();
         let unknown = self.led_with(from).filter(|(id, term)| believed.get(id) != Some(term));
         let unknown: Vec<PartitionId> = unknown.map(|(id, _)| id).collect();
         if !relinquished.is_empty() {

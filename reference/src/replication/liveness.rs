@@ -23,12 +23,17 @@ pub struct Heartbeat {
     pub led_digest: u64,
     /// The number of the sender's promise to the receiver; it changes whenever one lapses.
     pub promise: u64,
+    /// Whether the sender has heard the receiver lately. Nobody makes promises to the deaf: such a
+    /// node could neither commit anything nor be deposed.
+    pub hears: bool,
 }
 
 #[derive(Debug, Default)]
 struct Peer {
     /// The newest incarnation that was heard from.
     incarnation: Incarnation,
+    /// When it was heard from last.
+    heard_ns: Option<u64>,
     /// Until when this node's promise to that incarnation stands.
     promised_until_ns: u64,
     /// The number of that promise.
@@ -41,6 +46,25 @@ struct Peer {
     answers: Option<(Incarnation, u64)>,
     /// How many heartbeats in a row showed another idea of who leads what.
     digest_mismatches: u32,
+}
+
+impl Peer {
+    /// Gives or renews this node's promise, and answers with it.
+    fn promise_support(
+        &mut self,
+        incarnation: Incarnation,
+        sent_ns: u64,
+        now_ns: u64,
+        lease_ns: u64,
+    ) {
+        if self.promised_until_ns <= now_ns {
+            self.promised += 1;
+        }
+        self.promised_until_ns = self.promised_until_ns.max(now_ns + lease_ns);
+        if self.answers.is_none_or(|(_, newest_ns)| sent_ns > newest_ns) {
+            self.answers = Some((incarnation, sent_ns));
+        }
+    }
 }
 
 /// What a heartbeat changed.
@@ -125,6 +149,16 @@ impl Liveness {
         })
     }
 
+    /// The newest promise of `node` to this one that was heard of.
+    #[must_use]
+    pub fn newest_promise_of(&self, node: NodeId) -> Sender {
+        let peer = self.peers.get(&node);
+        peer.map_or(Sender { incarnation: Incarnation(0), promise: 0 }, |it| Sender {
+            incarnation: it.incarnation,
+            promise: it.promise,
+        })
+    }
+
     /// How this node signs what it sends to `to`.
     #[must_use]
     pub fn signature(&self, to: NodeId) -> Sender {
@@ -143,7 +177,9 @@ impl Liveness {
     pub fn heartbeat(&self, to: NodeId, now_ns: u64, led_digest: u64) -> Heartbeat {
         let answers = self.peers.get(&to).and_then(|it| it.answers);
         let promise = self.signature(to).promise;
-        Heartbeat { sent_ns: now_ns, answers, led_digest, promise }
+        let heard_ns = self.peers.get(&to).and_then(|it| it.heard_ns);
+        let hears = heard_ns.is_some_and(|it| now_ns < it + self.settings.lease_ns);
+        Heartbeat { sent_ns: now_ns, answers, led_digest, promise, hears }
     }
 
     /// Takes in a heartbeat; one from an old incarnation is ignored. Returns what it changed.
@@ -162,13 +198,9 @@ impl Liveness {
         if new_incarnation {
             *peer = Peer { incarnation, promised: peer.promised, ..Peer::default() };
         }
-        if peer.promised_until_ns <= now_ns {
-            peer.promised += 1;
-        }
-        peer.promised_until_ns = peer.promised_until_ns.max(now_ns + self.settings.lease_ns);
-        let newest = peer.answers.is_none_or(|(_, sent_ns)| heartbeat.sent_ns > sent_ns);
-        if newest {
-            peer.answers = Some((incarnation, heartbeat.sent_ns));
+        peer.heard_ns = Some(now_ns);
+        if heartbeat.hears {
+            peer.promise_support(incarnation, heartbeat.sent_ns, now_ns, self.settings.lease_ns);
         }
         let new_promise = heartbeat.promise > peer.promise;
         if let Some((mine, sent_ns)) = heartbeat.answers

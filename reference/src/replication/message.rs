@@ -56,6 +56,11 @@ pub enum Message {
         term: Term,
         /// The sender's log equals the leader's up to here, durably.
         matched: Index,
+        /// What the sender knows to be committed.
+        commit: Index,
+        /// The number of the sender's promise to the leader's node when it accepted. The answer may
+        /// leave much later, under another promise that covers nothing of this.
+        promise: u64,
     },
     /// The answer to an append that did not fit, or came from an old term.
     Rejected {

@@ -13,9 +13,18 @@ use std::collections::{BTreeMap, BTreeSet};
 struct Progress {
     next: Index,
     matched: Index,
+    /// What the follower is known to know as committed.
+    commit: Index,
     sent_ns: u64,
     /// The promise under which the follower accepted this leader in this term: it counts.
     accepted_by: Option<Sender>,
+}
+
+impl Progress {
+    /// Whether the follower lacks entries, the news of a commit, or this very leader.
+    fn lacks(&self, last: Index, commit: Index) -> bool {
+        self.matched < last || self.commit < commit || self.accepted_by.is_none()
+    }
 }
 
 /// What a replica is in its current term.
@@ -241,7 +250,9 @@ impl Replica {
     fn lead(&mut self, at: Surroundings<'_>, effects: &mut Effects) {
         self.bound_to = None;
         let next = self.log.last().index.next();
-        let progress = Progress { next, matched: Index(0), sent_ns: 0, accepted_by: None };
+        let none = Index(0);
+        let progress =
+            Progress { next, matched: none, commit: none, sent_ns: 0, accepted_by: None };
         self.role = Role::Leader(Leadership {
             progress: self.others().map(|it| (it, progress)).collect(),
             opening: next,
@@ -343,17 +354,17 @@ impl Replica {
     pub fn lags(&self) -> bool {
         let Role::Leader(leadership) = &self.role else { return false };
         let last = self.log.last().index;
-        leadership.progress.values().any(|it| it.matched < last || it.accepted_by.is_none())
+        leadership.progress.values().any(|it| it.lacks(last, self.commit))
     }
 
     /// Sends again what was not acknowledged in time, to peers that are alive.
     pub fn resend(&mut self, at: Surroundings<'_>, effects: &mut Effects) {
-        let last = self.log.last().index;
+        let (last, commit) = (self.log.last().index, self.commit);
         let resend_ns = self.settings.resend_ns;
         for node in self.others() {
             let Role::Leader(leadership) = &mut self.role else { return };
             let Some(it) = leadership.progress.get_mut(&node) else { continue };
-            let lacks = it.matched < last || it.accepted_by.is_none();
+            let lacks = it.lacks(last, commit);
             let late = at.now_ns >= it.sent_ns + resend_ns;
             if lacks && late && at.liveness.alive(node, at.now_ns) {
                 it.next = it.matched.next();
@@ -454,11 +465,13 @@ impl Replica {
                     effects.sends.push((from, Message::Rejected { term: self.term, hint }));
                 } else {
                     self.follow(from, sender.incarnation, term, effects);
-                    self.on_append(from, previous, entries, commit, effects);
+                    let promise = at.liveness.signature(from).promise;
+                    self.on_append(from, previous, entries, commit, promise, effects);
                 }
             }
-            Message::Appended { term, matched } if term == self.term => {
-                self.on_appended(from, sender, matched, at, effects);
+            Message::Appended { term, matched, commit, promise } if term == self.term => {
+                let accepted_by = Sender { promise, ..sender };
+                self.on_appended(from, accepted_by, matched, commit, at, effects);
             }
             Message::Rejected { term, hint } if term == self.term => {
                 self.on_rejected(from, hint, at.now_ns, effects);
@@ -582,6 +595,7 @@ impl Replica {
         previous: Position,
         entries: Vec<Entry>,
         commit: Index,
+        promise: u64,
         effects: &mut Effects,
     ) {
         if self.log.term_at(previous.index) != Some(previous.term) {
@@ -600,23 +614,29 @@ impl Replica {
             effects.records.push(Record::Entries(new));
         }
         self.commit = self.commit.max(commit.min(matched));
-        let reply = Message::Appended { term: self.term, matched };
+        let commit = self.commit;
+        let reply = Message::Appended { term: self.term, matched, commit, promise };
         effects.sends_after_persist.push((from, reply));
     }
 
     fn on_appended(
         &mut self,
         from: NodeId,
-        sender: Sender,
+        accepted_by: Sender,
         matched: Index,
+        commit: Index,
         at: Surroundings<'_>,
         effects: &mut Effects,
     ) {
         let last = self.log.last().index;
         let Role::Leader(leadership) = &mut self.role else { return };
         let Some(it) = leadership.progress.get_mut(&from) else { return };
-        it.accepted_by = it.accepted_by.max(Some(sender));
+        // An old acceptance that comes late says nothing of the promise that stands now.
+        if accepted_by >= at.liveness.newest_promise_of(from) {
+            it.accepted_by = it.accepted_by.max(Some(accepted_by));
+        }
         it.matched = it.matched.max(matched);
+        it.commit = it.commit.max(commit);
         it.next = it.next.max(matched.next());
         let more = it.next <= last;
         if more {

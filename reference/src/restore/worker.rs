@@ -4,11 +4,11 @@ use crate::archive::format::{
     ArchiveError, BackupManifest, BackupPart, Chunk, LogEntry, PartRef, PartitionCut, Replay,
 };
 use crate::env::{Env, ObjectError};
-use crate::ids::{PartitionId, RestoreId};
+use crate::ids::{Epoch, HashRange, Index, PartitionId, RestoreId, TableId};
 use crate::metadata::ManifestRef;
 use crate::mutants::Mutants;
 use crate::node::{Call, Machine, Reply, Shell};
-use crate::partition::{Command, ItemKey, RestoreProgress};
+use crate::partition::{Command, ItemKey, ItemStore, Partition, RestoreProgress, StoreFault};
 use crate::points;
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +20,8 @@ use xxhash_rust::xxh3::xxh3_64;
 const RETRY_NS: u64 = 50_000_000;
 /// A fetch is tried so often before the worker gives up and leaves the plan to another.
 const FETCH_TRIES_MAX: u32 = 8;
+/// A batch is one log entry; it stops growing at this size.
+const BATCH_BYTES_MAX: usize = 1 << 20;
 /// How long a batch may take to be committed.
 const LOAD_NS_MAX: u64 = 3_000_000_000;
 
@@ -47,8 +49,10 @@ enum Stopped {
     Fetch { object: String, why: ObjectError },
     #[error("{object} is not the manifest that the catalog names: checksum {found:016x}")]
     OtherManifest { object: String, found: u64 },
-    #[error("{object}: entry {index} of {partition} is no command ({why})")]
-    NoCommand { object: String, partition: PartitionId, index: u64, why: postcard::Error },
+    #[error("{object}: entry {index} of {partition} cannot be replayed ({why})")]
+    NotReplayed { object: String, partition: PartitionId, index: u64, why: StoreFault },
+    #[error("{partition} was replayed and cannot be read ({why})")]
+    NotRead { partition: PartitionId, why: StoreFault },
     #[error("the backup has no {0}")]
     NoSuchPartition(PartitionId),
     #[error("this node does not lead {0}")]
@@ -188,36 +192,28 @@ impl Worker {
         cut: PartitionCut,
     ) -> Result<Items, Stopped> {
         let mut replay = Replay::new(table, &cut);
-        let mut items = Items::new();
+        let range = HashRange { start: cut.span.hash_start, end: cut.span.hash_end };
+        // The very state machine that built the partition builds it again.
+        let mut state = Partition::new(self.source, TableId(table), range, Epoch(1));
         for reference in &cut.chunks {
             let range = reference.offset..reference.offset + reference.len;
             let bytes = fetch(env, &reference.object, Some(range)).await?;
             let chunk = Chunk::decode(table, self.source.0, reference, &bytes)?;
-            for entry in replay.accept(chunk)? {
-                self.apply(&mut items, entry, &reference.object)?;
+            for LogEntry { index, payload, .. } in replay.accept(chunk)? {
+                state.apply(Index(index), &payload).map_err(|why| {
+                    let object = reference.object.clone();
+                    Stopped::NotReplayed { object, partition: self.source, index, why }
+                })?;
             }
         }
         replay.finish()?;
+        let mut items = Items::new();
+        let read = state.store().scan(None, &mut |key, item| {
+            items.insert(key.clone(), item.clone());
+            true
+        });
+        read.map_err(|why| Stopped::NotRead { partition: self.source, why })?;
         Ok(items)
-    }
-
-    fn apply(&self, items: &mut Items, entry: LogEntry, object: &str) -> Result<(), Stopped> {
-        let command = Command::decode(&entry.payload).map_err(|why| Stopped::NoCommand {
-            object: object.to_owned(),
-            partition: self.source,
-            index: entry.index,
-            why,
-        })?;
-        match command {
-            Some(Command::Write(write)) => match write.item {
-                Some(item) => drop(items.insert(write.key, item)),
-                None => drop(items.remove(&write.key)),
-            },
-            Some(Command::Load { items: loaded, .. }) => items.extend(loaded),
-            Some(Command::Marker { .. } | Command::Archived(_) | Command::Loaded { .. }) | None => {
-            }
-        }
-        Ok(())
     }
 
     // Loading.
@@ -238,9 +234,16 @@ impl Worker {
         loop {
             let start = progress.through.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
             let behind = items.range((start, Bound::Unbounded));
+            let mut bytes = 0;
             let batch: Vec<(ItemKey, Bytes)> = behind
                 .skip(std::mem::take(&mut skip))
                 .take(batch_items)
+                .take_while(|(_, item)| {
+                    // Full, but never empty: one item always fits.
+                    let fits = bytes == 0 || bytes + item.len() <= BATCH_BYTES_MAX;
+                    bytes += item.len();
+                    fits
+                })
                 .map(|(key, item)| (key.clone(), item.clone()))
                 .collect();
             if batch.is_empty() {

@@ -29,22 +29,24 @@ pub(super) async fn create<E: Env, M: Mutants>(
     let arn = shell.core().config().cluster.table_arn(&table).backup(requested_ms, suffix);
     let name = input.backup_name;
     let command = Command::StartBackup { table: table.clone(), name, suffix, requested_ms };
-    match decide(shell, command, deadline_ns(shell)).await {
+    let give_up_ns = shell.core().config().cut.give_up_ns + CUT_ANSWER_NS;
+    let patience_ns = match decide(shell, command, deadline_ns(shell)).await {
+        Ok(Ok(_)) => give_up_ns,
         // Where it is unknown whether the backup was started, its ARN tells: nobody else has it.
-        Ok(Ok(_)) | Err(Failure::Unreachable(_)) => {}
+        Err(Failure::Unreachable(_)) => shell.core().config().request_ns_max,
         Ok(Err(Refusal::TableNotFound)) => return Err(CreateBackupError::TableNotFound(table)),
         Ok(Err(Refusal::TableInUse)) => return Err(CreateBackupError::TableInUse(table)),
         other => return Err(CreateBackupError::InternalServerError(format!("{other:?}"))),
-    }
-    let give_up_ns = shell.core().config().cut.give_up_ns + CUT_ANSWER_NS;
-    let deadline_ns = shell.env().now_ns() + give_up_ns;
+    };
+    let deadline_ns = shell.env().now_ns() + patience_ns;
     // CreateBackup answers only once the cut is sealed.
     match look_up_until(shell, &Call::Sealed(arn), deadline_ns).await {
         Ok(Reply::Backup(Some(backup))) => {
             Ok(CreateBackupOutput { backup_details: backup_details(&backup) })
         }
         Ok(Reply::Backup(None)) => Err(CreateBackupError::InternalServerError(
-            "the backup was not started, or no attempt at its cut succeeded in time".to_owned(),
+            "the backup is not in the catalog: perhaps no attempt at its cut succeeded in time"
+                .to_owned(),
         )),
         other => Err(CreateBackupError::InternalServerError(format!("{other:?}"))),
     }

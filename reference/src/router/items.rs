@@ -151,61 +151,95 @@ pub(super) async fn scan<E: Env, M: Mutants>(
     input: ScanInput,
 ) -> Result<ScanOutput, ScanError> {
     input.validate()?;
-    let table = open_table(shell, &input.table_name).await?;
-    let start = input.exclusive_start_key.as_ref();
-    let mut after =
-        start.map(|key| table.spec.schema.key_from_map(key).map(ItemKey::new)).transpose()?;
+    let deadline_ns = deadline_ns(shell);
     let items_max = input.limit.map_or(usize::MAX, |it| usize::try_from(it).expect("validated"));
-    let (mut items, mut bytes) = (Vec::new(), 0);
-    let first = after.as_ref().map_or(0, |it| it.hash);
-    let mut behind = table.partitions.iter().skip_while(|it| it.range.end < first).peekable();
-    while let Some(info) = behind.next() {
-        let (rest, bytes_left) = (items_max - items.len(), PAGE_BYTES_MAX - bytes);
-        let page = scan_partition(shell, &input, info, after.clone(), rest, bytes_left).await?;
-        let (keys, more) = page;
-        for (key, item) in keys {
-            bytes += item.len();
-            items.push(decoded(&item)?);
-            after = Some(key);
-        }
-        let full = items.len() >= items_max || bytes >= PAGE_BYTES_MAX;
-        if full && (more || behind.peek().is_some()) {
-            let last = after.expect("a page that is full has a last item");
-            return Ok(output(items, Some(table.spec.schema.to_item(&last.primary))));
+    let mut page = Page { items: Vec::new(), bytes: 0, after: None };
+    let table = open_table(shell, &input.table_name).await?;
+    if let Some(key) = &input.exclusive_start_key {
+        page.after = Some(ItemKey::new(table.spec.schema.key_from_map(key)?));
+    }
+    let mut table = table;
+    loop {
+        match page.fill(shell, &table, items_max, input.consistent_read, deadline_ns).await? {
+            Filled::Full => {
+                let last = page.after.expect("a page that is full has a last item");
+                return Ok(output(page.items, Some(table.spec.schema.to_item(&last.primary))));
+            }
+            Filled::End => return Ok(output(page.items, None)),
+            Filled::Moved => {
+                // The table is another one than was remembered: go on in it.
+                unlearn(shell, &input.table_name, deadline_ns).await?;
+                table = open_table(shell, &input.table_name).await?;
+            }
         }
     }
-    Ok(output(items, None))
+}
+
+/// A page of a scan under construction.
+struct Page {
+    items: Vec<Item>,
+    bytes: usize,
+    /// The key that was read last, or behind which the page begins.
+    after: Option<ItemKey>,
+}
+
+/// How far a page was filled.
+enum Filled {
+    /// There is more behind it.
+    Full,
+    /// The table ends here.
+    End,
+    /// A partition is not where it was remembered to be.
+    Moved,
+}
+
+impl Page {
+    /// Reads partition after partition until the page is full or the table ends.
+    async fn fill<E: Env, M: Mutants>(
+        &mut self,
+        shell: &Shell<E, M>,
+        table: &Table,
+        items_max: usize,
+        consistent: bool,
+        deadline_ns: u64,
+    ) -> Result<Filled, Failure> {
+        let first = self.after.as_ref().map_or(0, |it| it.hash);
+        let mut behind = table.partitions.iter().skip_while(|it| it.range.end < first).peekable();
+        while let Some(info) = behind.next() {
+            let call = Call::Scan {
+                partition: info.id,
+                after: self.after.clone(),
+                items_max: u32::try_from(items_max - self.items.len()).unwrap_or(u32::MAX),
+                bytes_max: u32::try_from(PAGE_BYTES_MAX - self.bytes).expect("a megabyte"),
+                consistent,
+            };
+            let more = match read(shell, info, &call, deadline_ns).await? {
+                Reply::Page { items, more } => {
+                    self.take(items)?;
+                    more
+                }
+                Reply::NotHosted => return Ok(Filled::Moved),
+                other => return Err(Failure::Unreachable(format!("{}: {other:?}", info.id))),
+            };
+            let full = self.items.len() >= items_max || self.bytes >= PAGE_BYTES_MAX;
+            if full && (more || behind.peek().is_some()) {
+                return Ok(Filled::Full);
+            }
+        }
+        Ok(Filled::End)
+    }
+
+    fn take(&mut self, items: Vec<(ItemKey, Bytes)>) -> Result<(), Failure> {
+        for (key, item) in items {
+            self.bytes += item.len();
+            self.items.push(decoded(&item)?);
+            self.after = Some(key);
+        }
+        Ok(())
+    }
 }
 
 fn output(items: Vec<Item>, last_evaluated_key: Option<Item>) -> ScanOutput {
     let count = u32::try_from(items.len()).expect("a page holds at most a megabyte");
     ScanOutput { items, count, scanned_count: count, last_evaluated_key }
-}
-
-async fn scan_partition<E: Env, M: Mutants>(
-    shell: &Shell<E, M>,
-    input: &ScanInput,
-    info: &PartitionInfo,
-    mut after: Option<ItemKey>,
-    items_max: usize,
-    bytes_max: usize,
-) -> Result<(Vec<(ItemKey, Bytes)>, bool), Failure> {
-    let deadline_ns = deadline_ns(shell);
-    let call = Call::Scan {
-        partition: info.id,
-        after: after.take(),
-        items_max: u32::try_from(items_max).unwrap_or(u32::MAX),
-        bytes_max: u32::try_from(bytes_max).unwrap_or(u32::MAX),
-        consistent: input.consistent_read,
-    };
-    loop {
-        match read(shell, info, &call, deadline_ns).await? {
-            Reply::Page { items, more } => return Ok((items, more)),
-            Reply::NotHosted => {
-                unlearn(shell, &input.table_name, deadline_ns).await?;
-                open_table(shell, &input.table_name).await?;
-            }
-            other => return Err(Failure::Unreachable(format!("{}: {other:?}", info.id))),
-        }
-    }
 }

@@ -18,6 +18,9 @@ pub type Answer = Result<Response, WireError>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unanswered;
 
+/// After this long at most a client notices that a connection is broken.
+const BROKEN_NS: u64 = 100_000_000;
+
 /// All clients of a run; they share one machine and its network.
 #[derive(Clone)]
 pub struct Client {
@@ -74,9 +77,27 @@ impl Client {
         let (sender, receiver) = oneshot::channel();
         self.waiting.borrow_mut().insert(id, sender);
         self.host.send(router, Wire::Request { id, request: Box::new(request) }.encode());
-        let answer = within(&self.host, patience_ns, receiver).await;
+        let answer = self.await_answer(router, receiver, patience_ns).await;
         self.waiting.borrow_mut().remove(&id);
-        answer.and_then(Result::ok).ok_or(Unanswered)
+        answer.ok_or(Unanswered)
+    }
+
+    /// Waits for an answer, until time is up or the router has died: its connections break.
+    async fn await_answer(
+        &self,
+        router: HostId,
+        mut receiver: oneshot::Receiver<Answer>,
+        patience_ns: u64,
+    ) -> Option<Answer> {
+        let life = self.host.sees_life(router);
+        let deadline_ns = self.host.now_ns() + patience_ns;
+        while self.host.now_ns() < deadline_ns && self.host.sees_life(router) == life {
+            let patience_ns = BROKEN_NS.min(deadline_ns - self.host.now_ns());
+            if let Some(answer) = within(&self.host, patience_ns, &mut receiver).await {
+                return answer.ok();
+            }
+        }
+        None
     }
 }
 

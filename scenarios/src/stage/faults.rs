@@ -1,7 +1,7 @@
 //! Faults that a story places, and the repair that follows each.
 //!
-//! A fault strikes in a point's callback, at that very instant. Its repair is left with
-//! [`Repairs`], which the driver runs beside the story: so no fault is for ever unless a story
+//! A fault strikes at a point that execution passes, or at an instant. Its repair is left with
+//! [`Schedule`], which the driver runs beside the story: so no fault is for ever unless a story
 //! says so, and what was survivable stays survivable.
 
 use std::cell::Cell;
@@ -14,15 +14,16 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::transcript::Transcript;
 
-/// How a fault is made good.
+/// What is due at an instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Repair {
+enum Due {
     Restart(HostId),
     HealNetwork,
+    Strike { host: HostId, strike: Strike, down_ns: u64 },
 }
 
 /// What strikes, and whom; the machine is the one that passed the point.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Strike {
     /// The process dies; its page cache survives.
     Crash,
@@ -34,26 +35,28 @@ pub enum Strike {
     PowerLossEverywhere,
     /// Nobody reaches it and it reaches nobody.
     Isolation,
+    /// No node reaches it, but it reaches all.
+    Deafness,
 }
 
 /// Places faults in a world.
 #[derive(Clone)]
 pub struct Faults {
-    repairs: UnboundedSender<(u64, Repair)>,
+    schedule: UnboundedSender<(u64, Due)>,
     transcript: Transcript,
     nodes: Vec<HostId>,
 }
 
-/// Carries out repairs when they are due.
+/// Carries out what is due.
 #[derive(Debug)]
-pub struct Repairs(UnboundedReceiver<(u64, Repair)>);
+pub struct Schedule(UnboundedReceiver<(u64, Due)>);
 
 impl Faults {
     /// Faults on these machines, and the repairs that follow.
     #[must_use]
-    pub fn new(nodes: Vec<HostId>, transcript: Transcript) -> (Self, Repairs) {
-        let (repairs, due) = unbounded_channel();
-        (Self { repairs, transcript, nodes }, Repairs(due))
+    pub fn new(nodes: Vec<HostId>, transcript: Transcript) -> (Self, Schedule) {
+        let (schedule, due) = unbounded_channel();
+        (Self { schedule, transcript, nodes }, Schedule(due))
     }
 
     /// Strikes when `point` is passed for the `nth` time (from 1), and repairs after `down_ns`.
@@ -62,27 +65,33 @@ impl Faults {
         world.on_point(point, move |world, host, _| {
             passed.set(passed.get() + 1);
             if passed.get() == nth && world.is_up(host) {
-                this.strike(world, host, point, strike, down_ns);
+                let place = format!(", at {point} on {}", world.host(host).name());
+                this.strike(world, host, &place, strike, down_ns);
             }
         });
     }
 
-    fn strike(&self, world: &World, host: HostId, point: &str, strike: Strike, down_ns: u64) {
+    /// Strikes a machine at a world time, and repairs after `down_ns`.
+    pub fn at(&self, at_ns: u64, host: HostId, strike: Strike, down_ns: u64) {
+        let _ = self.schedule.send((at_ns, Due::Strike { host, strike, down_ns }));
+    }
+
+    fn strike(&self, world: &World, host: HostId, place: &str, strike: Strike, down_ns: u64) {
         let (name, zone) = (world.host(host).name(), world.host(host).zone());
         let at_ns = world.now_ns() + down_ns;
         let note = |what: &str| {
-            self.transcript.note(world.now_ns(), &format!("{what}, at {point} on {name}"));
+            self.transcript.note(world.now_ns(), &format!("{what}{place}"));
         };
         match strike {
             Strike::Crash => {
                 note(&format!("{name} crashes"));
                 world.crash(host);
-                let _ = self.repairs.send((at_ns, Repair::Restart(host)));
+                let _ = self.schedule.send((at_ns, Due::Restart(host)));
             }
             Strike::PowerLoss => {
                 note(&format!("{name} loses power"));
                 world.power_loss(host);
-                let _ = self.repairs.send((at_ns, Repair::Restart(host)));
+                let _ = self.schedule.send((at_ns, Due::Restart(host)));
             }
             Strike::PowerLossOfZone => {
                 note(&format!("{zone} loses power"));
@@ -96,7 +105,13 @@ impl Faults {
             Strike::Isolation => {
                 note(&format!("{name} is cut off"));
                 world.isolate(host);
-                let _ = self.repairs.send((at_ns, Repair::HealNetwork));
+                let _ = self.schedule.send((at_ns, Due::HealNetwork));
+            }
+            Strike::Deafness => {
+                note(&format!("{name} hears no other node"));
+                let others = self.nodes.iter().filter(|&&it| it != host);
+                others.for_each(|&it| world.block(it, host));
+                let _ = self.schedule.send((at_ns, Due::HealNetwork));
             }
         }
     }
@@ -104,7 +119,7 @@ impl Faults {
     fn cut_power<'a>(&self, world: &World, hosts: impl Iterator<Item = &'a HostId>, at_ns: u64) {
         for &host in hosts.filter(|it| world.is_up(**it)) {
             world.power_loss(host);
-            let _ = self.repairs.send((at_ns, Repair::Restart(host)));
+            let _ = self.schedule.send((at_ns, Due::Restart(host)));
         }
     }
 }
@@ -115,41 +130,48 @@ pub fn draw_down_ns(dice: &Dice) -> u64 {
     dice.range(50_000_000..1_500_000_000)
 }
 
-impl Repairs {
-    /// Repairs what is due, for as long as it is polled.
-    pub async fn carry_out(mut self, world: World, transcript: Transcript) {
+impl Schedule {
+    /// Does what is due, for as long as it is polled.
+    pub async fn carry_out(mut self, world: World, faults: Faults) {
         let driver = world.driver();
-        let mut due: BTreeMap<(u64, Repair), ()> = BTreeMap::new();
+        let mut due: BTreeMap<(u64, Due), ()> = BTreeMap::new();
         loop {
             let next_ns = due.first_key_value().map_or(u64::MAX, |((at_ns, _), ())| *at_ns);
             let mut sleep = pin!(driver.sleep(next_ns.saturating_sub(world.now_ns())));
-            let left = poll_fn(|cx| {
-                if let Poll::Ready(Some(repair)) = self.0.poll_recv(cx) {
-                    return Poll::Ready(Some(repair));
+            let added = poll_fn(|cx| {
+                if let Poll::Ready(Some(added)) = self.0.poll_recv(cx) {
+                    return Poll::Ready(Some(added));
                 }
                 sleep.as_mut().poll(cx).map(|()| None)
             });
-            match left.await {
-                Some(repair) => drop(due.insert(repair, ())),
+            match added.await {
+                Some(added) => drop(due.insert(added, ())),
                 None => {
-                    let ((_, repair), ()) = due.pop_first().expect("one was due");
-                    make_good(&world, repair, &transcript);
+                    let ((_, now_due), ()) = due.pop_first().expect("one was due");
+                    faults.carry_out(&world, now_due);
                 }
             }
         }
     }
 }
 
-fn make_good(world: &World, repair: Repair, transcript: &Transcript) {
-    match repair {
-        Repair::Restart(host) if !world.is_up(host) => {
-            transcript.note(world.now_ns(), &format!("{} starts again", world.host(host).name()));
-            world.restart(host);
-        }
-        Repair::Restart(_) => {}
-        Repair::HealNetwork => {
-            transcript.note(world.now_ns(), "the network is whole again");
-            world.heal_all();
+impl Faults {
+    fn carry_out(&self, world: &World, due: Due) {
+        match due {
+            Due::Restart(host) if !world.is_up(host) => {
+                let name = world.host(host).name();
+                self.transcript.note(world.now_ns(), &format!("{name} starts again"));
+                world.restart(host);
+            }
+            Due::Restart(_) => {}
+            Due::HealNetwork => {
+                self.transcript.note(world.now_ns(), "the network is whole again");
+                world.heal_all();
+            }
+            Due::Strike { host, strike, down_ns } if world.is_up(host) => {
+                self.strike(world, host, "", strike, down_ns);
+            }
+            Due::Strike { .. } => {}
         }
     }
 }

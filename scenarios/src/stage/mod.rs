@@ -16,7 +16,7 @@ pub mod workload;
 pub use client::{Answer, Client, Unanswered, within};
 pub use cluster::{Cluster, Shape, ZONES};
 pub use env::{SimEnv, host_of};
-pub use faults::{Faults, Repairs, Strike, draw_down_ns};
+pub use faults::{Faults, Schedule, Strike, draw_down_ns};
 pub use operator::{Operator, operate, operate_with};
 pub use recorder::{Recorder, key_name};
 pub use session::{BackupTaken, Restored, Session};

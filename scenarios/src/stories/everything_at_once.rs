@@ -34,7 +34,13 @@ fn set(it: &Setting<'_>) {
         points::RESTORE_COPY,
         points::RESTORE_LOADED,
     ];
-    let strikes = [Strike::Crash, Strike::PowerLoss, Strike::PowerLossOfZone, Strike::Isolation];
+    let strikes = [
+        Strike::Crash,
+        Strike::PowerLoss,
+        Strike::PowerLossOfZone,
+        Strike::Isolation,
+        Strike::Deafness,
+    ];
     for _ in 0..it.dice.range(1..4) {
         let (point, strike) = (*it.dice.pick(&instants), *it.dice.pick(&strikes));
         let nth = 1 + it.dice.range(0..8);

@@ -18,6 +18,7 @@ fn set(it: &Setting<'_>) {
         points::CUT_CONFIRM => 1,
         _ => 1 + it.dice.range(0..u64::from(it.shape.partitions)),
     };
-    let strike = *it.dice.pick(&[Strike::Crash, Strike::PowerLoss, Strike::Isolation]);
+    let strike =
+        *it.dice.pick(&[Strike::Crash, Strike::PowerLoss, Strike::Isolation, Strike::Deafness]);
     it.faults.when(it.world, point, nth, strike, draw_down_ns(it.dice));
 }

@@ -9,6 +9,7 @@ mod everything_at_once;
 mod leader_crashes_in_cut;
 mod planted;
 mod power_fails_everywhere;
+mod restarts_then_power_fails;
 mod restore_worker_crashes;
 mod telling;
 mod verdict;
@@ -18,7 +19,7 @@ pub use planted::{CANARY, Planted};
 
 use crate::report::{MutantInfo, Runner, SeedReport, SeedRequest, StoryInfo};
 use crate::stage::{Faults, Shape};
-use stillpoint_reference::mutants::NoMutants;
+use stillpoint_reference::mutants::{Mutants, NoMutants};
 use stillpoint_sim::{Dice, HostId, World};
 
 /// What a story has to work with before the curtain rises.
@@ -53,12 +54,23 @@ pub const ALL: &[Story] = &[
     zone_fails_while_archiving::STORY,
     restore_worker_crashes::STORY,
     power_fails_everywhere::STORY,
+    restarts_then_power_fails::STORY,
     everything_at_once::STORY,
 ];
 
 /// The stories as the campaign runs them.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Stories;
+
+/// Tells the story of a request with whatever bugs `mutants` plants.
+///
+/// # Panics
+/// There is no such story.
+pub fn tell_with<M: Mutants>(request: &SeedRequest, mutants: &M) -> SeedReport {
+    let story = ALL.iter().find(|it| it.name == request.story);
+    let story = story.unwrap_or_else(|| panic!("no story is called {}", request.story));
+    telling::tell(story, request, mutants)
+}
 
 impl Runner for Stories {
     fn stories(&self) -> Vec<StoryInfo> {
@@ -74,14 +86,12 @@ impl Runner for Stories {
     }
 
     fn run(&self, request: &SeedRequest) -> SeedReport {
-        let story = ALL.iter().find(|it| it.name == request.story);
-        let story = story.unwrap_or_else(|| panic!("no story is called {}", request.story));
         match request.mutant {
-            None => telling::tell(story, request, &NoMutants),
+            None => tell_with(request, &NoMutants),
             Some(name) => {
                 let planted = Planted::by_name(name);
                 let planted = planted.unwrap_or_else(|| panic!("no mutant is called {name}"));
-                telling::tell(story, request, &planted)
+                tell_with(request, &planted)
             }
         }
     }

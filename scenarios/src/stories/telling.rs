@@ -4,13 +4,12 @@ use super::verdict::{Evidence, judge};
 use super::{Setting, Story};
 use crate::report::{SeedReport, SeedRequest};
 use crate::stage::workload::identity_of;
-use crate::stage::{BackupTaken, Cluster, Faults, Repairs, Restored, Session, Shape, Transcript};
+use crate::stage::{BackupTaken, Cluster, Faults, Restored, Schedule, Session, Shape, Transcript};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
-use std::task::Poll;
 use stillpoint_reference::mutants::Mutants;
 use stillpoint_reference::node::Wire;
 use stillpoint_reference::points;
@@ -29,14 +28,14 @@ pub(super) fn tell<M: Mutants>(story: &Story, request: &SeedRequest, mutants: &M
     let shape = Shape::of(request.size);
     let transcript = Transcript::default();
     let cluster = Cluster::boot(&world, shape, mutants);
-    let (faults, repairs) = Faults::new(cluster.hosts.clone(), transcript.clone());
+    let (faults, schedule) = Faults::new(cluster.hosts.clone(), transcript.clone());
     set_the_weather(&world, &cluster.hosts);
     let dice = world.dice("story/faults");
     let (nodes, holds) = (&cluster.hosts[..], Holds::watch(&world));
     (story.set)(&Setting { world: &world, nodes, shape, faults: &faults, dice: &dice });
     let sorted = world.dice("story/table").chance(1, 2);
     let session = Session::new(&cluster, shape, sorted, transcript.clone());
-    let story_of = play(&world, &session, shape, repairs);
+    let story_of = play(&world, &session, shape, schedule, faults.clone());
     let ended = world.run(RUN_NS_MAX, story_of);
     let played = match ended {
         Ok(played) => played,
@@ -74,17 +73,20 @@ pub(super) struct Played {
     pub(super) unfinished: Option<String>,
 }
 
-/// Plays while repairs are carried out.
-async fn play(world: &World, session: &Rc<Session>, shape: Shape, repairs: Repairs) -> Played {
+/// Plays while what is scheduled is carried out.
+async fn play(
+    world: &World,
+    session: &Rc<Session>,
+    shape: Shape,
+    schedule: Schedule,
+    faults: Faults,
+) -> Played {
     let mut playing = pin!(act(world, session, shape));
-    let mut repairing = pin!(repairs.carry_out(world.clone(), session.transcript.clone()));
+    let mut scheduled = pin!(schedule.carry_out(world.clone(), faults));
     poll_fn(|cx| {
-        // Repairs never end.
-        let _ = repairing.as_mut().poll(cx);
-        match playing.as_mut().poll(cx) {
-            Poll::Ready(played) => Poll::Ready(played),
-            Poll::Pending => Poll::Pending,
-        }
+        // The schedule never ends.
+        let _ = scheduled.as_mut().poll(cx);
+        playing.as_mut().poll(cx)
     })
     .await
 }

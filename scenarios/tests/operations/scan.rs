@@ -1,6 +1,6 @@
 //! Scan.
 
-use super::common::{as_set, colours, item, key, n, refused, s, scan, simple, sorted};
+use super::common::{as_set, colour, colours, item, key, n, refused, s, scan, simple, sorted};
 use bytes::Bytes;
 use stillpoint_reference::api::{DeleteItemInput, ExceptionName, ScanInput};
 use stillpoint_reference::item::{AttributeValue, Item};
@@ -90,5 +90,23 @@ fn what_is_no_scan_is_refused() {
         refused(it.scan(scan("orders", None, start)).await, ExceptionName::Validation);
         let weak = ScanInput { consistent_read: false, ..scan("orders", None, Some(key("a"))) };
         assert_eq!(it.scan(weak).await.expect("accepted").items, []);
+    });
+}
+
+#[test]
+fn a_table_made_anew_is_not_confused_with_the_one_before() {
+    operate(3, async |it| {
+        it.open_table("orders", &simple()).await;
+        it.fill("orders", colours(10, "red")).await;
+        // So that every router remembers the table.
+        for _ in 0..20 {
+            it.scan_all("orders").await;
+        }
+        it.drop_table("orders").await;
+        it.open_table("orders", &simple()).await;
+        it.fill("orders", [colour("a", "green")]).await;
+        for _ in 0..20 {
+            assert_eq!(it.scan_all("orders").await.0, [colour("a", "green")]);
+        }
     });
 }

@@ -127,7 +127,8 @@ proptest! {
         let stored = store(&logs);
         let manifest_read = BackupManifest::decode(BACKUP, &stored.manifest).unwrap();
         prop_assert_eq!(&manifest_read, &manifest(vec![stored.part_ref.clone()]));
-        let part = BackupPart::decode(BACKUP, TABLE, &manifest_read.parts[0], &stored.part).unwrap();
+        let part = &manifest_read.parts[0];
+        let part = BackupPart::decode(BACKUP, TABLE, part, &stored.part).unwrap();
         prop_assert_eq!(&part.partitions, &stored.cuts);
         for (partition, (log, _)) in logs.iter().enumerate() {
             let read = entries(&stored.cuts[partition], stored.chunks(partition)).unwrap();
@@ -141,7 +142,12 @@ proptest! {
 
     /// One byte changed, lost or added in any object is seen.
     #[test]
-    fn any_damage_is_seen(logs in logs(), number in 0_usize..3, at in any::<Index>(), bits in 1_u8..) {
+    fn any_damage_is_seen(
+        logs in logs(),
+        number in 0_usize..3,
+        at in any::<Index>(),
+        bits in 1_u8..,
+    ) {
         let stored = store(&logs);
         let sound = stored.object(number);
         prop_assert_eq!(stored.verify(number, sound), Ok(()));
@@ -157,7 +163,12 @@ proptest! {
 
     /// A chunk that was fetched alone is verified as strictly as a whole segment.
     #[test]
-    fn damage_in_a_ranged_get_is_seen(logs in logs(), pick in any::<Index>(), at in any::<Index>(), bits in 1_u8..) {
+    fn damage_in_a_ranged_get_is_seen(
+        logs in logs(),
+        pick in any::<Index>(),
+        at in any::<Index>(),
+        bits in 1_u8..,
+    ) {
         let stored = store(&logs);
         let cut = &stored.cuts[0];
         let chunk_ref = pick.get(&cut.chunks);
@@ -228,7 +239,11 @@ proptest! {
 
     /// A chunk in another one's place is refused when it is fetched.
     #[test]
-    fn swapped_chunks_are_seen_when_fetched(logs in logs(), a in any::<Index>(), b in any::<Index>()) {
+    fn swapped_chunks_are_seen_when_fetched(
+        logs in logs(),
+        a in any::<Index>(),
+        b in any::<Index>(),
+    ) {
         let stored = store(&logs);
         let refs: Vec<_> = stored.cuts.iter().flat_map(|cut| {
             cut.chunks.iter().map(|chunk| (cut.span.partition, chunk))

@@ -1,0 +1,23 @@
+//! What a process left behind that died at its first steps is made durable by the next.
+//!
+//! Every process dies within its first milliseconds, when it may have made its log's first segment
+//! but not yet its name durable. The next process finds the segment. Later the power fails.
+
+use super::{Setting, Story};
+use crate::stage::Strike;
+
+/// The story.
+pub(super) const STORY: Story = Story {
+    name: "restarts-then-power-fails",
+    claim: "processes that die at their first steps, and a power failure later, lose nothing",
+    set,
+};
+
+fn set(it: &Setting<'_>) {
+    for &node in it.nodes {
+        it.faults.at(it.dice.range(100_000..8_000_000), node, Strike::Crash, 1_000_000);
+    }
+    let at_ns = it.dice.range(1_000_000_000..2_500_000_000);
+    let down_ns = it.dice.range(50_000_000..500_000_000);
+    it.faults.at(at_ns, it.nodes[0], Strike::PowerLossEverywhere, down_ns);
+}
