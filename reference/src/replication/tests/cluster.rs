@@ -304,19 +304,7 @@ impl Cluster {
         (0..3).for_each(|_| self.flow());
     }
 
-    /// Rounds in which the nodes campaign by turns until `done`; how many it took.
-    pub(super) fn rounds_until(
-        &mut self,
-        rounds_max: usize,
-        done: impl Fn(&Self) -> bool,
-    ) -> Option<usize> {
-        (0..rounds_max).find(|round| {
-            self.campaign(round / 4);
-            self.round();
-            done(self)
-        })
-    }
-
+    /// The node that may answer reads of the newest state.
     pub(super) fn leader(&self) -> Option<usize> {
         self.nodes.iter().position(Node::serves)
     }
@@ -369,7 +357,9 @@ impl Cluster {
             }
         }
         let leaders = self.nodes.iter().filter(|it| it.replica.is_leader());
-        for (node, (entry, in_term)) in leaders.flat_map(|it| self.committed.iter().map(move |c| (it, c))) {
+        for (node, (entry, in_term)) in
+            leaders.flat_map(|it| self.committed.iter().map(move |c| (it, c)))
+        {
             let has = node.replica.log().get(entry.index) == Some(entry);
             assert!(has || node.replica.term() < *in_term, "{} lacks {entry:?}", node.me);
         }

@@ -33,7 +33,7 @@ fn led_by_0_without_2() -> Cluster {
 /// Node 2 wants to lead; everything that is said about it arrives.
 fn campaign_of_2(cluster: &mut Cluster) {
     cluster.campaign(2);
-    (0..4).for_each(|_| cluster.flow());
+    (0..8).for_each(|_| cluster.flow());
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn a_leader_that_hands_over_gives_up_its_lease_for_good() {
     assert_eq!(node(&cluster, 0).replica.term(), term);
     let successor = usize::from(take_over.to.0);
     cluster.packets.push(take_over);
-    (0..4).for_each(|_| cluster.flow());
+    (0..8).for_each(|_| cluster.flow());
     assert!(node(&cluster, successor).replica.is_leader(), "no lease stands in its way");
 }
 

@@ -74,18 +74,17 @@ fn take(cluster: &mut Cluster, step: &Step) {
 /// Everything works again: a leader serves, and what it is asked for is committed everywhere.
 fn heal(cluster: &mut Cluster) {
     cluster.closed.clear();
-    let serves = |it: &Cluster| it.leader().is_some();
-    cluster.rounds_until(ROUNDS_MAX, serves).expect("a leader serves soon");
-    let leader = cluster.leader().expect("it was just seen");
-    let position = cluster.propose(leader).expect("a leader that serves appends");
-    let everywhere = |it: &Cluster| {
-        it.nodes.iter().all(|node| {
-            let replica = &node.replica;
-            replica.commit() >= position.index
-                && replica.log().term_at(position.index) == Some(position.term)
-        })
-    };
-    cluster.rounds_until(ROUNDS_MAX, everywhere).expect("it is committed everywhere soon");
+    let before = cluster.committed.len() as u64;
+    // A follower hears that an entry is committed with the next entry at the latest.
+    let done = (0..ROUNDS_MAX).any(|round| {
+        cluster.campaign(round / 4);
+        if let Some(leader) = cluster.leader() {
+            cluster.propose(leader);
+        }
+        cluster.round();
+        cluster.nodes.iter().all(|it| it.replica.commit().0 > before)
+    });
+    assert!(done, "nothing is committed everywhere soon: {:#?}", cluster.nodes);
 }
 
 fn hold_invariants(size: u16, steps: &[Step]) {
@@ -96,7 +95,7 @@ fn hold_invariants(size: u16, steps: &[Step]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 250, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..Default::default() })]
 
     #[test]
     fn three_replicas_keep_every_promise(steps in vec(step(), 1..250)) {
