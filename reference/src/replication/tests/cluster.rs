@@ -146,7 +146,7 @@ impl Node {
         }
     }
 
-    fn persist(&mut self) {
+    pub(super) fn persist(&mut self) {
         self.durable = self.records.len();
         self.settle();
     }

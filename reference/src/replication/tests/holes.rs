@@ -1,6 +1,6 @@
 //! Each hole in the lease argument that was found once, and the guard that closed it.
 
-use super::cluster::{Cluster, MS, Node, Payload};
+use super::cluster::{Cluster, MS, Node, Packet, Payload};
 use crate::ids::{Incarnation, Index, NodeId, Position, Term};
 use crate::replication::{
     Effects, Entry, Liveness, Message, Record, Replica, Sender, Settings, Surroundings,
@@ -32,14 +32,23 @@ fn led_by_0_without_2() -> Cluster {
 
 /// Node 2 wants to lead; everything that is said about it arrives.
 fn campaign_of_2(cluster: &mut Cluster) {
-    cluster.campaign(2);
-    (0..8).for_each(|_| cluster.flow());
+    // From the first answers it may learn of a higher term; the second campaign is in that one.
+    for _ in 0..2 {
+        cluster.campaign(2);
+        (0..8).for_each(|_| cluster.flow());
+    }
 }
 
 #[test]
 fn a_promise_that_lapsed_and_was_renewed_does_not_count_until_re_accepted() {
     let mut cluster = Cluster::new(3);
     cluster.elect(0);
+    cluster.propose(0);
+    cluster.flow();
+    [1, 2].into_iter().for_each(|it| cluster.at(it, Node::persist));
+    let accepted = |it: &Packet| matches!(it.payload, Payload::Replica(Message::Appended { .. }));
+    let late: Vec<Packet> = cluster.packets.iter().filter(|it| accepted(it)).cloned().collect();
+    assert_eq!(late.len(), 2);
     cluster.isolate(0);
     (0..20).for_each(|_| cluster.round());
     assert!(!node(&cluster, 0).has_lease());
@@ -54,6 +63,10 @@ fn a_promise_that_lapsed_and_was_renewed_does_not_count_until_re_accepted() {
         }
         assert!(!node(&cluster, 0).has_lease(), "only heartbeats came through");
     }
+    cluster.packets.extend(late);
+    cluster.flow();
+    assert!(!node(&cluster, 0).has_lease(), "accepted under the promises that lapsed");
+    cluster.propose(0);
     (0..2).for_each(|_| cluster.round());
     assert!(node(&cluster, 0).serves(), "its appends were accepted under the new promises");
 }
@@ -175,6 +188,8 @@ fn an_acceptance_from_before_a_truncation_is_not_sent() {
     follower.append(2, 2, 1, 0);
     assert_eq!(follower.replica.log().last(), Position { term: Term(2), index: Index(1) });
     assert!(!follower.replica.still_means(to, &accepted), "two of those entries are gone");
+    follower.append(0, 3, 1, 0);
+    assert!(!follower.replica.still_means(to, &accepted), "the old leader leads in a new term");
 }
 
 #[test]
@@ -250,4 +265,58 @@ fn a_committed_announcement_about_another_entry_commits_nothing() {
     let held = Position { term: Term(1), index: Index(2) };
     follower.receive(0, Message::Committed { term: Term(1), position: held });
     assert_eq!(follower.replica.commit(), Index(2));
+}
+
+#[test]
+fn a_promise_counts_from_the_sending_of_what_it_answers_less_the_margin() {
+    let (settings, nodes) = (Settings::default(), [NodeId(0), NodeId(1)]);
+    let new = |me, now_ns| Liveness::new(me, &nodes, Incarnation(1), now_ns, true, settings);
+    let (mut leader, mut follower) = (new(NodeId(0), 0), new(NodeId(1), 0));
+    let asked = leader.heartbeat(NodeId(1), 100 * MS, 0);
+    follower.on_heartbeat(NodeId(0), Incarnation(1), &asked, 1_000 * MS);
+    let answer = follower.heartbeat(NodeId(0), 1_001 * MS, 0);
+    leader.on_heartbeat(NodeId(1), Incarnation(1), &answer, 150 * MS);
+    let under = follower.signature(NodeId(0));
+    let until_ns = 100 * MS + settings.lease_ns - settings.lease_margin_ns;
+    assert!(settings.lease_margin_ns >= settings.lease_ns / 10, "clocks may drift that far");
+    assert!(leader.supported_by(NodeId(1), under, until_ns - 1));
+    assert!(!leader.supported_by(NodeId(1), under, until_ns));
+    let promised_until_ns = 1_000 * MS + settings.lease_ns;
+    assert!(follower.promised(NodeId(0), Incarnation(1), promised_until_ns - 1));
+    assert!(!follower.promised(NodeId(0), Incarnation(2), 1_001 * MS), "another life of it");
+}
+
+#[test]
+fn a_leader_with_a_lease_elects_nobody() {
+    let mut cluster = led_by_0_without_2();
+    campaign_of_2(&mut cluster);
+    assert!(node(&cluster, 0).replica.is_leader());
+    let (last, term) = (node(&cluster, 0).replica.log().last(), Term(9));
+    let vote = Message::PreVote { term, last, transfer: false };
+    cluster.at(0, |it| {
+        it.step(|replica, at, effects| {
+            replica.receive(NodeId(2), SENDER, vote, at, effects);
+        })
+    });
+    let refused = |it: &Packet| {
+        matches!(it.payload, Payload::Replica(Message::PreVoteReply { granted: false, .. }))
+    };
+    assert!(cluster.packets.last().is_some_and(refused));
+}
+
+#[test]
+fn a_vote_is_remembered_over_a_crash() {
+    let mut follower = Follower::new();
+    let (term, last) = (Term(5), Position::default());
+    follower.receive(0, Message::Vote { term, last, transfer: false });
+    let granted = (NodeId(0), Message::VoteReply { term, granted: true });
+    assert_eq!(follower.reply(), granted);
+    let mut again = Follower::new();
+    for record in std::mem::take(&mut follower.effects.records) {
+        again.replica.recover(record);
+    }
+    again.receive(2, Message::Vote { term, last, transfer: false });
+    assert_eq!(again.reply(), (NodeId(2), Message::VoteReply { term, granted: false }));
+    again.receive(0, Message::Vote { term, last, transfer: false });
+    assert_eq!(again.reply(), granted, "the same candidate may ask twice");
 }
