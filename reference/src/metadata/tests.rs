@@ -99,16 +99,18 @@ fn lives() -> Vec<(&'static str, Vec<Command>)> {
     lives
 }
 
+/// A command, the states in which it fits, and why it does not in the others.
+type Row = (Command, Vec<&'static str>, Vec<(Vec<&'static str>, Refusal)>);
+
 #[test]
 fn each_command_fits_exactly_where_it_should() {
     use Refusal::*;
-    // The states in which the command fits, and why it does not in the others.
     let between = |first: &str, last: &str| -> Vec<&'static str> {
         let names: Vec<&str> = lives().iter().map(|(name, _)| *name).collect();
         let place = |it: &str| names.iter().position(|name| *name == it).expect("a state");
         names[place(first)..=place(last)].to_vec()
     };
-    let table: Vec<(Command, Vec<&str>, Vec<(Vec<&str>, Refusal)>)> = vec![
+    let table: Vec<Row> = vec![
         (
             create("t", 9),
             ["empty", "dropped", "unbacked"].into(),
@@ -316,7 +318,11 @@ fn check(catalog: &Catalog) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 500,
+        failure_persistence: None,
+        ..Default::default()
+    })]
 
     #[test]
     fn no_sequence_of_commands_breaks_the_catalog(commands in vec(command(), 0..120)) {

@@ -112,7 +112,11 @@ fn an_empty_partition_is_complete_without_a_batch() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 500,
+        failure_persistence: None,
+        ..Default::default()
+    })]
 
     /// Two workers load the same items, each going on from what it believes to be the state.
     #[test]

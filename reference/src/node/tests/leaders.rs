@@ -2,9 +2,10 @@
 //! nothing.
 
 use super::bench::{Bench, P, confirm, held, key, marked, not_held, put, requests};
-use crate::ids::{Index, NodeId};
-use crate::node::{Call, Reply};
+use crate::ids::{Index, NodeId, Position, Term};
+use crate::node::{Call, PeerMessage, Reply};
 use crate::partition::ItemStore;
+use crate::replication::Message;
 
 /// The node among 1 and 2 that leads, once node 0 is isolated for long enough.
 fn depose_0(bench: &mut Bench) -> usize {
@@ -53,18 +54,11 @@ fn a_lost_leader_tells_its_queue_that_nothing_was_done() {
     bench.call(0, 2, put(2, 1, None));
     bench.call(0, 3, put(3, 1, Some("attribute_exists(pk)")));
     assert_eq!(bench.last(), at);
-    // Its disk is slow, and so its own clock does not matter: the others elect behind its back.
-    bench.isolated.clear();
-    bench.isolated.insert(NodeId(0));
     let lead = bench.lead(0).expect("it does not know better");
     assert_eq!((lead.queue.len(), lead.hold.is_some()), (2, true));
-    let payload = crate::replication::Message::Append {
-        term: crate::ids::Term(at.term.0 + 1),
-        previous: crate::ids::Position::default(),
-        entries: Vec::new(),
-        commit: Index(0),
-    };
-    bench.say(0, vec![crate::node::PeerMessage::Replica(P, payload)]);
+    let (term, previous) = (Term(at.term.0 + 1), Position::default());
+    let append = Message::Append { term, previous, entries: Vec::new(), commit: Index(0) };
+    bench.say(0, vec![PeerMessage::Replica(P, append)]);
     assert!(bench.lead(0).is_none() && !bench.holds());
     assert_eq!(bench.reply(1), Some(&Reply::Unknown), "it was appended");
     assert_eq!(bench.reply(2), Some(&Reply::NotLeader(None)), "it was not even looked at");

@@ -95,7 +95,11 @@ fn hold_invariants(size: u16, steps: &[Step]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 200,
+        failure_persistence: None,
+        ..Default::default()
+    })]
 
     #[test]
     fn three_replicas_keep_every_promise(steps in vec(step(), 1..250)) {
