@@ -5,7 +5,8 @@ use super::bench::{Bench, P, confirm, held, key, marked, not_held, put, requests
 use crate::ids::{Index, NodeId, Position, Term};
 use crate::node::{Call, PeerMessage, Reply};
 use crate::partition::ItemStore;
-use crate::replication::Message;
+use crate::replication::{Entry, Message};
+use bytes::Bytes;
 
 /// The node among 1 and 2 that leads, once node 0 is isolated for long enough.
 fn depose_0(bench: &mut Bench) -> usize {
@@ -43,6 +44,21 @@ fn a_replaced_entry_is_never_acknowledged() {
     assert_eq!(bench.reply(1), Some(&Reply::Unknown), "perhaps it took effect, perhaps not");
     assert_eq!(bench.state(0).store().get(&key(1)), Ok(None), "it did not");
     assert_eq!(requests(&bench.log_behind(Index(0))), [2, 3, 4, 5]);
+}
+
+/// The message that deposes the leader also commits another entry where its own one stood.
+#[test]
+fn an_entry_that_is_replaced_and_committed_in_one_step_is_not_acknowledged() {
+    let mut bench = Bench::new(3);
+    bench.isolated.insert(NodeId(0));
+    let previous = bench.last();
+    bench.call(0, 1, put(1, 1, None));
+    let (term, index) = (Term(previous.term.0 + 1), previous.index.next());
+    let entries = vec![Entry { term, index, effect: false, payload: Bytes::new() }];
+    let append = Message::Append { term, previous, entries, commit: index };
+    bench.say(0, vec![PeerMessage::Replica(P, append)]);
+    assert_eq!(bench.state(0).applied(), index);
+    assert_eq!(bench.reply(1), Some(&Reply::Unknown));
 }
 
 #[test]
