@@ -21,6 +21,8 @@
 
 mod coordinator;
 mod message;
+#[cfg(test)]
+mod tests;
 
 pub use coordinator::{Coordinator, Output, Settings};
 pub use message::Message;

@@ -4,6 +4,8 @@
 mod catalog;
 mod command;
 mod placement;
+#[cfg(test)]
+mod tests;
 mod work;
 
 pub use catalog::{

@@ -20,6 +20,8 @@ mod message;
 mod once;
 mod replicas;
 mod shell;
+#[cfg(test)]
+mod tests;
 
 pub use self::core::{Config, Core, Flow, Hosted, Input, Machine, Output};
 pub use boot::{BootError, serve};

@@ -9,6 +9,8 @@ mod command;
 mod lead;
 mod state;
 mod store;
+#[cfg(test)]
+mod tests;
 
 pub use command::{Command, ItemKey, RequestId, Write};
 pub use lead::{Evaluated, Hold, Lead, Marker, Queued, Waiter, decode_item, encode_item};

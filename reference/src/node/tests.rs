@@ -1,0 +1,8 @@
+//! What a node promises: the leader's part of a cut, and whom it answers with what, and when.
+//!
+//! The cores exchange envelopes in memory; one test acts as coordinator and as client.
+
+mod bench;
+mod holds;
+mod leaders;
+mod random;

@@ -1,0 +1,141 @@
+//! What becomes of those who wait when a leader is lost, and that a deposed leader vouches for
+//! nothing.
+
+use super::bench::{Bench, P, confirm, held, key, marked, not_held, put, requests};
+use crate::ids::{Index, NodeId, Position, Term};
+use crate::node::{Call, PeerMessage, Reply};
+use crate::partition::ItemStore;
+use crate::replication::{Entry, Message};
+use bytes::Bytes;
+
+/// The node among 1 and 2 that leads, once node 0 is isolated for long enough.
+fn depose_0(bench: &mut Bench) -> usize {
+    bench.isolated.insert(NodeId(0));
+    bench.advance_ms(3_000);
+    [1, 2].into_iter().find(|&it| bench.lead(it).is_some()).expect("another leads by now")
+}
+
+#[test]
+fn a_write_is_answered_only_once_a_quorum_has_it() {
+    let mut bench = Bench::new(3);
+    bench.stalled.extend([1, 2]);
+    bench.call(0, 1, put(1, 1, None));
+    bench.run();
+    assert_eq!(bench.reply(1), None, "two disks have not got it");
+    bench.stalled.remove(&2);
+    bench.run();
+    assert_eq!(bench.reply(1), Some(&Reply::Written(None)));
+}
+
+#[test]
+fn a_replaced_entry_is_never_acknowledged() {
+    let mut bench = Bench::new(3);
+    bench.isolated.insert(NodeId(0));
+    bench.call(0, 1, put(1, 1, None));
+    bench.run();
+    let contested = bench.last();
+    let other = depose_0(&mut bench);
+    (2..6).for_each(|id| bench.call(other, id, put(id, 2, None)));
+    bench.run();
+    assert!(bench.state(other).applied() > contested.index, "its index is committed elsewhere");
+    assert_eq!(bench.reply(1), None);
+    bench.isolated.clear();
+    bench.advance_ms(1_000);
+    assert_eq!(bench.reply(1), Some(&Reply::Unknown), "perhaps it took effect, perhaps not");
+    assert_eq!(bench.state(0).store().get(&key(1)), Ok(None), "it did not");
+    assert_eq!(requests(&bench.log_behind(Index(0))), [2, 3, 4, 5]);
+}
+
+/// The message that deposes the leader also commits another entry where its own one stood.
+#[test]
+fn an_entry_that_is_replaced_and_committed_in_one_step_is_not_acknowledged() {
+    let mut bench = Bench::new(3);
+    bench.isolated.insert(NodeId(0));
+    let previous = bench.last();
+    bench.call(0, 1, put(1, 1, None));
+    let (term, index) = (Term(previous.term.0 + 1), previous.index.next());
+    let entries = vec![Entry { term, index, effect: false, payload: Bytes::new() }];
+    let append = Message::Append { term, previous, entries, commit: index };
+    bench.say(0, vec![PeerMessage::Replica(P, append)]);
+    assert_eq!(bench.state(0).applied(), index);
+    assert_eq!(bench.reply(1), Some(&Reply::Unknown));
+}
+
+#[test]
+fn a_lost_leader_tells_its_queue_that_nothing_was_done() {
+    let mut bench = Bench::new(3);
+    bench.isolated.insert(NodeId(0));
+    bench.call(0, 1, put(1, 1, None));
+    let at = bench.mark(1);
+    bench.call(0, 2, put(2, 1, None));
+    bench.call(0, 3, put(3, 1, Some("attribute_exists(pk)")));
+    assert_eq!(bench.last(), at);
+    let lead = bench.lead(0).expect("it does not know better");
+    assert_eq!((lead.queue.len(), lead.hold.is_some()), (2, true));
+    let (term, previous) = (Term(at.term.0 + 1), Position::default());
+    let append = Message::Append { term, previous, entries: Vec::new(), commit: Index(0) };
+    bench.say(0, vec![PeerMessage::Replica(P, append)]);
+    assert!(bench.lead(0).is_none() && !bench.holds());
+    assert_eq!(bench.reply(1), Some(&Reply::Unknown), "it was appended");
+    assert_eq!(bench.reply(2), Some(&Reply::NotLeader(None)), "it was not even looked at");
+    assert_eq!(bench.reply(3), Some(&Reply::NotLeader(None)));
+    assert!(bench.told.is_empty(), "nothing is vouched for: {:?}", bench.told);
+}
+
+#[test]
+fn a_deposed_leader_does_not_say_held() {
+    let mut bench = Bench::new(3);
+    let at = bench.mark(1);
+    bench.run();
+    assert_eq!(bench.told, [marked(1, at)]);
+    let other = depose_0(&mut bench);
+    assert_ne!(other, 0);
+    bench.told.clear();
+    bench.cut(0, confirm(1, at));
+    bench.advance_ms(100);
+    assert_eq!(bench.told, [], "the round finds no quorum");
+    bench.advance_ms(200);
+    assert_eq!(bench.told, [not_held(1)]);
+    bench.told.clear();
+    bench.cut(other, confirm(1, at));
+    assert_eq!(bench.told, [not_held(1)], "nor does a leader for another's marker");
+}
+
+#[test]
+fn members_in_a_higher_term_do_not_vouch() {
+    let mut bench = Bench::new(3);
+    let at = bench.mark(1);
+    bench.run();
+    let other = depose_0(&mut bench);
+    bench.told.clear();
+    bench.cut(0, confirm(1, at));
+    // The round's questions reach the others, and no other message does.
+    bench.isolated.clear();
+    bench.run();
+    bench.advance_ms(300);
+    assert!(!bench.told.contains(&held(1, at)), "node {other} leads: {:?}", bench.told);
+}
+
+#[test]
+fn held_is_said_only_after_a_round_that_began_with_confirm() {
+    let mut bench = Bench::new(3);
+    let at = bench.mark(1);
+    bench.run();
+    bench.told.clear();
+    bench.cut(0, confirm(1, at));
+    assert_eq!(bench.told, [], "nobody has answered yet");
+    assert!(!bench.holds(), "writes go on at the receipt");
+    bench.call(0, 1, put(1, 1, None));
+    bench.run();
+    assert_eq!(bench.told, [held(1, at)], "a write after the receipt does no harm");
+}
+
+#[test]
+fn who_does_not_lead_appends_nothing() {
+    let mut bench = Bench::new(3);
+    bench.call(1, 1, put(1, 1, None));
+    assert_eq!(bench.reply(1), Some(&Reply::NotLeader(Some(NodeId(0)))));
+    let read = Call::Get { partition: P, key: key(1), consistent: true };
+    bench.call(1, 2, read);
+    assert_eq!(bench.reply(2), Some(&Reply::NotLeader(Some(NodeId(0)))));
+}

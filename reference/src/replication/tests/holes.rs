@@ -1,0 +1,322 @@
+//! Each hole in the lease argument that was found once, and the guard that closed it.
+
+use super::cluster::{Cluster, MS, Node, Packet, Payload};
+use crate::ids::{Incarnation, Index, NodeId, Position, Term};
+use crate::replication::{
+    Effects, Entry, Liveness, Message, Record, Replica, Sender, Settings, Surroundings,
+};
+use bytes::Bytes;
+
+const LEASE_NS: u64 = 600 * MS;
+
+fn node(cluster: &Cluster, node: usize) -> &Node {
+    &cluster.nodes[node]
+}
+
+/// Node 0 leads three, and only node 1 still hears from it: its lease rests on that promise.
+fn led_by_0_without_2() -> Cluster {
+    let mut cluster = Cluster::new(3);
+    cluster.elect(0);
+    cluster.isolate(2);
+    (0..20).for_each(|_| cluster.round());
+    assert!(node(&cluster, 0).serves());
+    for it in [0, 1] {
+        cluster.closed.remove(&(NodeId(2), NodeId(it)));
+        cluster.closed.remove(&(NodeId(it), NodeId(2)));
+    }
+    // Nothing that leader 0 said meanwhile reaches node 2, but node 2 reaches node 1.
+    cluster.closed.insert((NodeId(0), NodeId(2)));
+    cluster.packets.clear();
+    cluster
+}
+
+/// Node 2 wants to lead; everything that is said about it arrives.
+fn campaign_of_2(cluster: &mut Cluster) {
+    // From the first answers it may learn of a higher term; the second campaign is in that one.
+    for _ in 0..2 {
+        cluster.campaign(2);
+        (0..8).for_each(|_| cluster.flow());
+    }
+}
+
+#[test]
+fn a_promise_that_lapsed_and_was_renewed_does_not_count_until_re_accepted() {
+    let mut cluster = Cluster::new(3);
+    cluster.elect(0);
+    cluster.propose(0);
+    cluster.flow();
+    [1, 2].into_iter().for_each(|it| cluster.at(it, Node::persist));
+    let accepted = |it: &Packet| matches!(it.payload, Payload::Replica(Message::Appended { .. }));
+    let late: Vec<Packet> = cluster.packets.iter().filter(|it| accepted(it)).cloned().collect();
+    assert_eq!(late.len(), 2);
+    cluster.isolate(0);
+    (0..20).for_each(|_| cluster.round());
+    assert!(!node(&cluster, 0).has_lease());
+    cluster.packets.clear();
+    cluster.closed.clear();
+    for _ in 0..6 {
+        cluster.advance(50 * MS);
+        (0..3).for_each(|it| cluster.at(it, Node::beat));
+        for _ in 0..2 {
+            cluster.packets.retain(|it| matches!(it.payload, Payload::Heartbeat(_)));
+            cluster.flow();
+        }
+        assert!(!node(&cluster, 0).has_lease(), "only heartbeats came through");
+    }
+    cluster.packets.extend(late);
+    cluster.flow();
+    assert!(!node(&cluster, 0).has_lease(), "accepted under the promises that lapsed");
+    cluster.propose(0);
+    (0..2).for_each(|_| cluster.round());
+    assert!(node(&cluster, 0).serves(), "its appends were accepted under the new promises");
+}
+
+#[test]
+fn a_follower_that_heard_of_a_higher_term_stays_bound() {
+    let mut cluster = led_by_0_without_2();
+    let higher = Term(node(&cluster, 1).replica.term().0 + 1);
+    cluster.at(1, |it| it.step(|replica, _, effects| replica.learn_term(higher, effects)));
+    assert_eq!(node(&cluster, 1).replica.leader(), None);
+    assert_eq!(node(&cluster, 1).replica.bound_to(), Some(NodeId(0)));
+    campaign_of_2(&mut cluster);
+    assert!(node(&cluster, 0).has_lease());
+    assert!(!node(&cluster, 2).replica.is_leader(), "node 1 has promised to elect nobody else");
+    cluster.campaign(1);
+    assert!(
+        cluster.packets.iter().all(|it| it.from != NodeId(1)),
+        "who is bound does not campaign either"
+    );
+}
+
+#[test]
+fn a_node_that_restarted_votes_for_nobody_until_its_old_promises_have_ended() {
+    let mut cluster = led_by_0_without_2();
+    cluster.flow();
+    cluster.crash(1, 0);
+    assert_eq!(node(&cluster, 1).replica.bound_to(), None, "it does not remember");
+    campaign_of_2(&mut cluster);
+    assert!(!node(&cluster, 2).replica.is_leader() && node(&cluster, 0).has_lease());
+    cluster.isolate(0);
+    cluster.advance(LEASE_NS * 12 / 10);
+    assert!(!node(&cluster, 0).has_lease());
+    campaign_of_2(&mut cluster);
+    assert!(node(&cluster, 2).replica.is_leader(), "the wait is bounded");
+}
+
+#[test]
+fn a_leader_that_hands_over_gives_up_its_lease_for_good() {
+    let mut cluster = Cluster::new(3);
+    cluster.elect(0);
+    assert!(cluster.at(0, |it| it.step(Replica::hand_over)));
+    let take_over = cluster.packets.pop().expect("the successor is asked");
+    let term = node(&cluster, 0).replica.term();
+    (0..10).for_each(|_| cluster.round());
+    assert!(!node(&cluster, 0).replica.is_leader(), "however often the others are heard");
+    assert_eq!(node(&cluster, 0).replica.term(), term);
+    let successor = usize::from(take_over.to.0);
+    cluster.packets.push(take_over);
+    (0..8).for_each(|_| cluster.flow());
+    assert!(node(&cluster, successor).replica.is_leader(), "no lease stands in its way");
+}
+
+#[test]
+fn a_leader_hands_over_only_to_a_live_follower_that_has_everything() {
+    let mut cluster = Cluster::new(3);
+    cluster.elect(0);
+    assert!(cluster.propose(0).is_some());
+    assert!(!cluster.at(0, |it| it.step(Replica::hand_over)), "nobody has the last entry");
+    (0..3).for_each(|_| cluster.flow());
+    cluster.isolate(0);
+    cluster.advance(2 * LEASE_NS);
+    assert!(!cluster.at(0, |it| it.step(Replica::hand_over)), "nobody was heard from lately");
+    assert!(node(&cluster, 0).replica.is_leader());
+}
+
+/// One follower of three, with messages that a test makes up.
+struct Follower {
+    replica: Replica,
+    liveness: Liveness,
+    effects: Effects,
+}
+
+const SENDER: Sender = Sender { incarnation: Incarnation(1), promise: 1 };
+
+impl Follower {
+    fn new() -> Self {
+        let members = vec![NodeId(0), NodeId(1), NodeId(2)];
+        let settings = Settings::default();
+        Self {
+            liveness: Liveness::new(NodeId(1), &members, Incarnation(1), 0, true, settings),
+            replica: Replica::new(NodeId(1), members, settings),
+            effects: Effects::default(),
+        }
+    }
+
+    fn receive(&mut self, from: u16, message: Message) {
+        self.effects = Effects::default();
+        let at = Surroundings { now_ns: 0, liveness: &self.liveness };
+        self.replica.receive(NodeId(from), SENDER, message, at, &mut self.effects);
+    }
+
+    /// The leader `from` of `term` appends `count` entries from index 1 on.
+    fn append(&mut self, from: u16, term: u64, count: u64, commit: u64) {
+        let term = Term(term);
+        let entry =
+            |it| Entry { term, index: Index(it), effect: true, payload: Bytes::from_static(b"x") };
+        let entries = (1..=count).map(entry).collect();
+        let previous = Position::default();
+        self.receive(from, Message::Append { term, previous, entries, commit: Index(commit) });
+    }
+
+    fn reply(&self) -> (NodeId, Message) {
+        let [reply] = &self.effects.sends_after_persist[..] else { panic!("{:?}", self.effects) };
+        reply.clone()
+    }
+
+    fn relinquished(&mut self, from: u16, term: u64) {
+        self.replica.on_relinquished(NodeId(from), Term(term), &mut Effects::default());
+    }
+}
+
+#[test]
+fn an_acceptance_from_before_a_truncation_is_not_sent() {
+    let mut follower = Follower::new();
+    follower.append(0, 1, 3, 0);
+    let (to, accepted) = follower.reply();
+    assert_eq!(accepted, Message::Appended { term: Term(1), matched: Index(3) });
+    assert!(follower.replica.still_means(to, &accepted));
+    follower.append(2, 2, 1, 0);
+    assert_eq!(follower.replica.log().last(), Position { term: Term(2), index: Index(1) });
+    assert!(!follower.replica.still_means(to, &accepted), "two of those entries are gone");
+    follower.append(0, 3, 1, 0);
+    assert!(!follower.replica.still_means(to, &accepted), "the old leader leads in a new term");
+}
+
+#[test]
+fn an_acceptance_is_not_sent_to_a_leader_that_has_relinquished() {
+    let mut follower = Follower::new();
+    follower.append(0, 1, 1, 0);
+    let (to, accepted) = follower.reply();
+    follower.relinquished(0, 1);
+    assert_eq!(follower.replica.term(), Term(1));
+    assert!(!follower.replica.still_means(to, &accepted), "it would count as a promise");
+}
+
+#[test]
+fn a_late_fsync_of_replaced_entries_makes_nothing_durable() {
+    let mut cluster = Cluster::new(1);
+    cluster.elect(0);
+    let replaced = Position { term: Term(7), index: Index(2) };
+    let before = node(&cluster, 0).replica.commit();
+    assert!(cluster.propose(0).is_some());
+    cluster.at(0, |it| it.step(|replica, _, effects| replica.on_persisted(replaced, effects)));
+    assert_eq!(node(&cluster, 0).replica.commit(), before, "another entry was meant");
+    cluster.flow();
+    assert_eq!(node(&cluster, 0).replica.commit(), before.next());
+}
+
+#[test]
+fn a_leader_relinquishes_only_in_the_term_in_which_it_is_believed() {
+    let mut follower = Follower::new();
+    follower.append(0, 2, 1, 0);
+    follower.relinquished(0, 1);
+    assert_eq!(follower.replica.bound_to(), Some(NodeId(0)), "an answer about an older term");
+    follower.relinquished(2, 2);
+    assert_eq!(follower.replica.bound_to(), Some(NodeId(0)), "from somebody else");
+    follower.replica.learn_term(Term(3), &mut Effects::default());
+    follower.relinquished(0, 2);
+    assert_eq!(follower.replica.bound_to(), Some(NodeId(0)), "asked before the term was heard of");
+    follower.relinquished(0, 3);
+    assert_eq!(follower.replica.bound_to(), None);
+}
+
+#[test]
+fn an_inherited_entry_is_committed_only_behind_one_of_the_own_term() {
+    let mut follower = Follower::new();
+    follower.replica.recover(Record::Vote { term: Term(2), voted_for: None });
+    follower.append(0, 2, 2, 0);
+    let own = Record::Vote { term: Term(3), voted_for: None };
+    follower.replica.recover(own);
+    let at = Surroundings { now_ns: 0, liveness: &follower.liveness };
+    follower.replica.on_relinquished(NodeId(0), Term(3), &mut Effects::default());
+    follower.replica.campaign(at, &mut Effects::default());
+    follower.receive(2, Message::PreVoteReply { term: Term(4), granted: true });
+    follower.receive(1, Message::VoteReply { term: Term(4), granted: true });
+    follower.receive(2, Message::VoteReply { term: Term(4), granted: true });
+    assert!(follower.replica.is_leader() && !follower.replica.is_ready());
+    let inherited = Position { term: Term(2), index: Index(2) };
+    follower.replica.on_persisted(inherited, &mut Effects::default());
+    follower.receive(2, Message::Appended { term: Term(4), matched: Index(2) });
+    assert_eq!(follower.replica.commit(), Index(0), "a quorum has it, and yet it may be replaced");
+    let opening = Position { term: Term(4), index: Index(3) };
+    follower.replica.on_persisted(opening, &mut Effects::default());
+    follower.receive(2, Message::Appended { term: Term(4), matched: Index(3) });
+    assert_eq!(follower.replica.commit(), Index(3));
+    assert!(follower.replica.is_ready());
+}
+
+#[test]
+fn a_committed_announcement_about_another_entry_commits_nothing() {
+    let mut follower = Follower::new();
+    follower.append(0, 1, 2, 0);
+    let other = Position { term: Term(2), index: Index(2) };
+    follower.receive(0, Message::Committed { term: Term(1), position: other });
+    assert_eq!(follower.replica.commit(), Index(0));
+    let held = Position { term: Term(1), index: Index(2) };
+    follower.receive(0, Message::Committed { term: Term(1), position: held });
+    assert_eq!(follower.replica.commit(), Index(2));
+}
+
+#[test]
+fn a_promise_counts_from_the_sending_of_what_it_answers_less_the_margin() {
+    let (settings, nodes) = (Settings::default(), [NodeId(0), NodeId(1)]);
+    let new = |me, now_ns| Liveness::new(me, &nodes, Incarnation(1), now_ns, true, settings);
+    let (mut leader, mut follower) = (new(NodeId(0), 0), new(NodeId(1), 0));
+    let asked = leader.heartbeat(NodeId(1), 100 * MS, 0);
+    follower.on_heartbeat(NodeId(0), Incarnation(1), &asked, 1_000 * MS);
+    let answer = follower.heartbeat(NodeId(0), 1_001 * MS, 0);
+    leader.on_heartbeat(NodeId(1), Incarnation(1), &answer, 150 * MS);
+    let under = follower.signature(NodeId(0));
+    let until_ns = 100 * MS + settings.lease_ns - settings.lease_margin_ns;
+    assert!(settings.lease_margin_ns >= settings.lease_ns / 10, "clocks may drift that far");
+    assert!(leader.supported_by(NodeId(1), under, until_ns - 1));
+    assert!(!leader.supported_by(NodeId(1), under, until_ns));
+    let promised_until_ns = 1_000 * MS + settings.lease_ns;
+    assert!(follower.promised(NodeId(0), Incarnation(1), promised_until_ns - 1));
+    assert!(!follower.promised(NodeId(0), Incarnation(2), 1_001 * MS), "another life of it");
+}
+
+#[test]
+fn a_leader_with_a_lease_elects_nobody() {
+    let mut cluster = led_by_0_without_2();
+    campaign_of_2(&mut cluster);
+    assert!(node(&cluster, 0).replica.is_leader());
+    let (last, term) = (node(&cluster, 0).replica.log().last(), Term(9));
+    let vote = Message::PreVote { term, last, transfer: false };
+    cluster.at(0, |it| {
+        it.step(|replica, at, effects| {
+            replica.receive(NodeId(2), SENDER, vote, at, effects);
+        })
+    });
+    let refused = |it: &Packet| {
+        matches!(it.payload, Payload::Replica(Message::PreVoteReply { granted: false, .. }))
+    };
+    assert!(cluster.packets.last().is_some_and(refused));
+}
+
+#[test]
+fn a_vote_is_remembered_over_a_crash() {
+    let mut follower = Follower::new();
+    let (term, last) = (Term(5), Position::default());
+    follower.receive(0, Message::Vote { term, last, transfer: false });
+    let granted = (NodeId(0), Message::VoteReply { term, granted: true });
+    assert_eq!(follower.reply(), granted);
+    let mut again = Follower::new();
+    for record in std::mem::take(&mut follower.effects.records) {
+        again.replica.recover(record);
+    }
+    again.receive(2, Message::Vote { term, last, transfer: false });
+    assert_eq!(again.reply(), (NodeId(2), Message::VoteReply { term, granted: false }));
+    again.receive(0, Message::Vote { term, last, transfer: false });
+    assert_eq!(again.reply(), granted, "the same candidate may ask twice");
+}
