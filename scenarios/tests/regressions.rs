@@ -28,6 +28,14 @@ const FOUND: &[(&str, u64, Size, &str)] = &[
         "a datagram delivered twice was carried out twice (fixed: each envelope and each request \
          is taken once)",
     ),
+    (
+        "restarts-then-power-fails",
+        8,
+        Size::Small,
+        "a process died after it had made its log's segment and before it had synced the segment's \
+         name; the next one acknowledged into it, and a power failure took the whole segment \
+         (fixed: the directory is synced whenever a log is opened)",
+    ),
 ];
 
 #[test]

@@ -112,6 +112,7 @@ stories! {
     zone_fails_while_archiving: "zone-fails-while-archiving",
     restore_worker_crashes: "restore-worker-crashes",
     power_fails_everywhere: "power-fails-everywhere",
+    restarts_then_power_fails: "restarts-then-power-fails",
     everything_at_once: "everything-at-once",
 }
 

@@ -220,6 +220,12 @@ impl World {
         self.partition(&[host], &others);
     }
 
+    /// Lets nothing pass from these hosts to one, while what it sends still arrives.
+    pub fn deafen(&self, host: HostId, to: &[HostId]) {
+        self.core().count_fault("net.deafened", 1);
+        to.iter().filter(|&&it| it != host).for_each(|&it| self.block(it, host));
+    }
+
     /// Lifts all blocks.
     pub fn heal_all(&self) {
         let blocked = std::mem::take(&mut self.core().net.borrow_mut().blocked);

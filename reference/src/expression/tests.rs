@@ -232,7 +232,9 @@ proptest! {
     }
 
     #[test]
-    fn precedence_is_that_of_parentheses(signs in prop::collection::vec(any::<(bool, bool, bool)>(), 1..8)) {
+    fn precedence_is_that_of_parentheses(
+        signs in prop::collection::vec(any::<(bool, bool, bool)>(), 1..8),
+    ) {
         // Without parentheses, a chain is a disjunction of conjunctions.
         let mut text = String::new();
         let mut groups = vec![true];

@@ -109,8 +109,7 @@ impl Faults {
             }
             Strike::Deafness => {
                 note(&format!("{name} hears no other node"));
-                let others = self.nodes.iter().filter(|&&it| it != host);
-                others.for_each(|&it| world.block(it, host));
+                world.deafen(host, &self.nodes);
                 let _ = self.schedule.send((at_ns, Due::HealNetwork));
             }
         }

@@ -220,6 +220,7 @@ fn faults_of(world: &World) -> BTreeMap<String, u64> {
             "process.crash" => "crash",
             "power.loss" => "power loss",
             "net.isolated" => "cut off",
+            "net.deafened" => "deaf",
             "net.lost" => "message lost",
             "net.duplicated" => "message twice",
             "net.slow" => "message slow",

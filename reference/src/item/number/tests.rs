@@ -106,7 +106,8 @@ proptest! {
         let (a, b) = (number(&text(&left)), number(&text(&right)));
         prop_assert_eq!(a.cmp(&b), model_order(&left, &right));
         prop_assert_eq!(a == b, model_order(&left, &right).is_eq());
-        prop_assert_eq!(a.cmp(&Number::ZERO), if left.0 { Ordering::Less } else { Ordering::Greater });
+        let sign = if left.0 { Ordering::Less } else { Ordering::Greater };
+        prop_assert_eq!(a.cmp(&Number::ZERO), sign);
     }
 
     #[test]

@@ -159,7 +159,7 @@ impl Node {
         }
     }
 
-    fn receive(&mut self, packet: Packet) {
+    pub(super) fn receive(&mut self, packet: Packet) {
         let Packet { from, sender, payload, .. } = packet;
         match payload {
             Payload::Heartbeat(heartbeat) => self.on_heartbeat(from, sender, &heartbeat),

@@ -66,9 +66,8 @@ fn a_promise_that_lapsed_and_was_renewed_does_not_count_until_re_accepted() {
     cluster.packets.extend(late);
     cluster.flow();
     assert!(!node(&cluster, 0).has_lease(), "accepted under the promises that lapsed");
-    cluster.propose(0);
     (0..2).for_each(|_| cluster.round());
-    assert!(node(&cluster, 0).serves(), "its appends were accepted under the new promises");
+    assert!(node(&cluster, 0).serves(), "it asked again, and was accepted under the new promises");
 }
 
 #[test]
@@ -178,12 +177,18 @@ impl Follower {
     }
 }
 
+/// An acceptance of somebody who knows of no commit and has promised nothing.
+fn appended(term: u64, matched: u64) -> Message {
+    let (term, matched) = (Term(term), Index(matched));
+    Message::Appended { term, matched, commit: Index(0), promise: 0 }
+}
+
 #[test]
 fn an_acceptance_from_before_a_truncation_is_not_sent() {
     let mut follower = Follower::new();
     follower.append(0, 1, 3, 0);
     let (to, accepted) = follower.reply();
-    assert_eq!(accepted, Message::Appended { term: Term(1), matched: Index(3) });
+    assert_eq!(accepted, appended(1, 3));
     assert!(follower.replica.still_means(to, &accepted));
     follower.append(2, 2, 1, 0);
     assert_eq!(follower.replica.log().last(), Position { term: Term(2), index: Index(1) });
@@ -246,11 +251,11 @@ fn an_inherited_entry_is_committed_only_behind_one_of_the_own_term() {
     assert!(follower.replica.is_leader() && !follower.replica.is_ready());
     let inherited = Position { term: Term(2), index: Index(2) };
     follower.replica.on_persisted(inherited, &mut Effects::default());
-    follower.receive(2, Message::Appended { term: Term(4), matched: Index(2) });
+    follower.receive(2, appended(4, 2));
     assert_eq!(follower.replica.commit(), Index(0), "a quorum has it, and yet it may be replaced");
     let opening = Position { term: Term(4), index: Index(3) };
     follower.replica.on_persisted(opening, &mut Effects::default());
-    follower.receive(2, Message::Appended { term: Term(4), matched: Index(3) });
+    follower.receive(2, appended(4, 3));
     assert_eq!(follower.replica.commit(), Index(3));
     assert!(follower.replica.is_ready());
 }
@@ -272,6 +277,8 @@ fn a_promise_counts_from_the_sending_of_what_it_answers_less_the_margin() {
     let (settings, nodes) = (Settings::default(), [NodeId(0), NodeId(1)]);
     let new = |me, now_ns| Liveness::new(me, &nodes, Incarnation(1), now_ns, true, settings);
     let (mut leader, mut follower) = (new(NodeId(0), 0), new(NodeId(1), 0));
+    let first = follower.heartbeat(NodeId(0), 999 * MS, 0);
+    leader.on_heartbeat(NodeId(1), Incarnation(1), &first, 99 * MS);
     let asked = leader.heartbeat(NodeId(1), 100 * MS, 0);
     follower.on_heartbeat(NodeId(0), Incarnation(1), &asked, 1_000 * MS);
     let answer = follower.heartbeat(NodeId(0), 1_001 * MS, 0);
@@ -319,4 +326,87 @@ fn a_vote_is_remembered_over_a_crash() {
     assert_eq!(again.reply(), (NodeId(2), Message::VoteReply { term, granted: false }));
     again.receive(0, Message::Vote { term, last, transfer: false });
     assert_eq!(again.reply(), granted, "the same candidate may ask twice");
+}
+
+/// A node that was paused takes in, in one go: its own fsync, a vote for somebody else, and the old
+/// leader's heartbeat. What it had accepted before the vote leaves after the new promise.
+#[test]
+fn an_acceptance_is_signed_with_the_promise_under_which_it_was_made() {
+    let mut cluster = Cluster::new(3);
+    cluster.elect(0);
+    cluster.propose(0);
+    cluster.deliver(0);
+    cluster.deliver(0);
+    cluster.packets.clear();
+    cluster.advance(2 * LEASE_NS);
+    // Node 2 stands for election; node 1's promise to node 0 has lapsed.
+    cluster.isolate(0);
+    cluster.at(2, |it| it.step(Replica::campaign));
+    for _ in 0..2 {
+        let arriving = std::mem::take(&mut cluster.packets);
+        for packet in arriving.into_iter().filter(|it| it.to != NodeId(0)) {
+            let to = usize::from(packet.to.0);
+            cluster.at(to, |it| it.receive(packet));
+        }
+    }
+    cluster.at(2, Node::persist);
+    let is_vote = |it: &Packet| {
+        it.to == NodeId(1) && matches!(it.payload, Payload::Replica(Message::Vote { .. }))
+    };
+    let vote = cluster.packets.iter().find(|it| is_vote(it)).expect("a vote").clone();
+    cluster.packets.clear();
+    // Node 0 has heard node 1 all the time, so node 1 will promise it its support again.
+    cluster.at(1, Node::beat);
+    let heard = cluster.packets.iter().find(|it| it.to == NodeId(0)).expect("a beat").clone();
+    cluster.packets.clear();
+    cluster.at(0, |it| it.receive(heard));
+    cluster.packets.clear();
+    cluster.at(0, Node::beat);
+    let beat = cluster.packets.iter().find(|it| it.to == NodeId(1)).expect("a beat").clone();
+    cluster.packets.clear();
+    // One round of node 1: its log became durable, the vote and the heartbeat arrived.
+    cluster.at(1, |it| {
+        it.persist();
+        it.receive(vote);
+        it.receive(beat);
+    });
+    let late: Vec<Packet> =
+        cluster.packets.iter().filter(|it| it.to == NodeId(0)).cloned().collect();
+    cluster.packets.clear();
+    cluster.at(1, Node::beat);
+    let answer = cluster.packets.iter().find(|it| it.to == NodeId(0)).expect("a beat").clone();
+    cluster.packets.clear();
+    cluster.at(1, Node::persist);
+    for _ in 0..4 {
+        (0..6).for_each(|_| cluster.flow());
+        (0..3).for_each(|it| cluster.at(it, Node::beat));
+    }
+    (0..6).for_each(|_| cluster.flow());
+    assert!(node(&cluster, 2).serves(), "{:#?}", cluster.nodes);
+    cluster.at(0, |it| it.receive(answer));
+    for packet in late {
+        cluster.at(0, |it| it.receive(packet));
+    }
+    assert!(!node(&cluster, 0).has_lease(), "what was accepted under the promise that lapsed");
+}
+
+#[test]
+fn a_follower_of_an_idle_partition_learns_of_the_last_commit() {
+    let mut cluster = Cluster::new(3);
+    cluster.elect(0);
+    (0..2).for_each(|_| cluster.round());
+    cluster.propose(0);
+    (0..8).for_each(|_| cluster.round());
+    let commits = [0, 1, 2].map(|it| node(&cluster, it).replica.commit());
+    assert_eq!(commits, [commits[0]; 3], "nobody writes any more, and yet all know");
+}
+
+#[test]
+fn nobody_promises_support_to_a_node_that_does_not_hear_them() {
+    let (settings, nodes) = (Settings::default(), [NodeId(0), NodeId(1)]);
+    let new = |me| Liveness::new(me, &nodes, Incarnation(1), 0, true, settings);
+    let (deaf, mut hearing) = (new(NodeId(0)), new(NodeId(1)));
+    let asked = deaf.heartbeat(NodeId(1), 100 * MS, 0);
+    hearing.on_heartbeat(NodeId(0), Incarnation(1), &asked, 100 * MS);
+    assert!(!hearing.promised(NodeId(0), Incarnation(1), 101 * MS));
 }
