@@ -1,9 +1,9 @@
 //! Stories, workloads and oracles that judge backups and restores.
 //!
-//! A *story* ([`stories`]) is a claim and what is done to a simulated cluster to test it. It is told
-//! on a *stage* ([`stage`]): the reference service on the simulated world, with clients that keep a
-//! [`history`]. *Oracles* ([`oracle`]) judge that history and what the public API returned. A
-//! [`campaign`] tells many stories under many seeds; the [`command`] is how a person asks for it.
+//! A *story* ([`stories`]) is a claim and what is done to a simulated cluster to test it. It is
+//! told on a *stage* ([`stage`]): the reference service on the simulated world, with clients that
+//! keep a [`history`]. *Oracles* ([`oracle`]) judge that history and what the public API returned.
+//! A [`campaign`] tells many stories under many seeds; the [`command`] is how a person asks for it.
 
 pub mod campaign;
 pub mod command;

@@ -195,7 +195,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_stream_is_what_its_tape_says(seed: u64, name in "[a-z]{1,8}/[a-z]{1,8}", n in 0..200u64) {
+        fn a_stream_is_what_its_tape_says(
+            seed: u64,
+            name in "[a-z]{1,8}/[a-z]{1,8}",
+            n in 0..200u64,
+        ) {
             let tape = Tape::new(seed);
             let world = World::new(tape.clone());
             let dice = world.dice(&name);
@@ -204,7 +208,12 @@ mod tests {
         }
 
         #[test]
-        fn ranges_keep_order_and_bounds(a: u64, b: u64, start in 0..1000u64, len in 1..=u64::MAX - 1000) {
+        fn ranges_keep_order_and_bounds(
+            a: u64,
+            b: u64,
+            start in 0..1000u64,
+            len in 1..=u64::MAX - 1000,
+        ) {
             let (_world, dice) = loaded(&[a.min(b), a.max(b)]);
             let (low, high) = (dice.range(start..start + len), dice.range(start..start + len));
             prop_assert!(start <= low && low <= high && high < start + len);

@@ -309,7 +309,7 @@ impl<E: Env, M: Mutants> Flow<E, M> {
                 let done = Command::PartitionRestored { restore, partition: target, items };
                 return self.decide(done).await;
             }
-            // Damage in the archive may last: the table stays closed, and is asked about less often.
+            // Damage in the archive may last: the table stays closed, and it is tried less often.
             self.shell.env().sleep_until(self.shell.env().now_ns() + pause_ns).await;
             pause_ns = (pause_ns * 5 / 4).min(FILL_RETRY_NS_MAX);
         }

@@ -210,7 +210,8 @@ proptest! {
         sound_header in any::<bool>(),
         node in any::<u16>(),
     ) {
-        let mut segments: Vec<(u64, Bytes)> = (FIRST_SEGMENT..).zip(files.into_iter().map(Bytes::from)).collect();
+        let files = files.into_iter().map(Bytes::from);
+        let mut segments: Vec<(u64, Bytes)> = (FIRST_SEGMENT..).zip(files).collect();
         if sound_header && let Some((number, bytes)) = segments.last_mut() {
             *bytes = [&encode_header(node, *number, FIRST_LSN)[..], bytes].concat().into();
         }

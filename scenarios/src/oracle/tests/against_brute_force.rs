@@ -61,7 +61,11 @@ fn agrees(case: &Case, judgement: &Judgement, unions: &[Vec<(u64, u64)>]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 6_000, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 6_000,
+        failure_persistence: None,
+        ..Default::default()
+    })]
 
     #[test]
     fn with_the_order_known(plan in plans(7)) {
