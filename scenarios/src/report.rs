@@ -40,6 +40,10 @@ pub enum Size {
     Small,
     /// About 9 nodes, 64 partitions and 2,000 writes.
     Standard,
+    /// About 9 nodes, 1,024 partitions and 6,000 writes.
+    Large,
+    /// About 9 nodes, 4,096 partitions and 20,000 writes.
+    Huge,
 }
 
 impl Size {
@@ -48,6 +52,8 @@ impl Size {
         match self {
             Size::Small => "small",
             Size::Standard => "standard",
+            Size::Large => "large",
+            Size::Huge => "huge",
         }
     }
 }

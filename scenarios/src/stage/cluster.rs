@@ -48,16 +48,23 @@ impl Shape {
                 load_ns: 1_500_000_000,
                 restore_batch_items: 4,
             },
-            Size::Standard => Self {
-                nodes: 9,
-                partitions: 64,
-                writes: 2_000,
-                keys: 800,
-                body_bytes: 900,
-                backups: 2,
-                load_ns: 3_000_000_000,
-                restore_batch_items: 4,
-            },
+            Size::Standard => Self::of_nine(64, 2_000, 800),
+            Size::Large => Self::of_nine(1_024, 6_000, 2_000),
+            Size::Huge => Self::of_nine(4_096, 20_000, 8_000),
+        }
+    }
+
+    /// Nine nodes with items of 900 bytes, as in Amazon's paper.
+    fn of_nine(partitions: u32, writes: u32, keys: u32) -> Self {
+        Self {
+            nodes: 9,
+            partitions,
+            writes,
+            keys,
+            body_bytes: 900,
+            backups: 2,
+            load_ns: 3_000_000_000,
+            restore_batch_items: 4,
         }
     }
 }
