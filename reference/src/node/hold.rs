@@ -44,7 +44,8 @@ impl<M: Mutants> Core<M> {
                 self.send_cut(from, answer, now_ns, out);
             }
             cut::Message::Mark { backup, attempt, hold_ns, partitions } => {
-                self.on_mark(from, backup, attempt, hold_ns, &partitions, now_ns, out);
+                let hold = Hold { backup, attempt, deadline_ns: now_ns + hold_ns };
+                self.on_mark(from, hold, &partitions, now_ns, out);
             }
             cut::Message::Confirm { backup, attempt, markers } => {
                 self.on_confirm(from, backup, attempt, markers, now_ns, out);
@@ -97,29 +98,18 @@ impl<M: Mutants> Core<M> {
 
     // Mark.
 
-    #[allow(clippy::too_many_arguments)]
     fn on_mark(
         &mut self,
         coordinator: NodeId,
-        backup: BackupId,
-        attempt: Attempt,
-        hold_ns: u64,
+        hold: Hold,
         partitions: &[(PartitionId, Epoch)],
         now_ns: u64,
         out: &mut Output,
     ) {
-        let mut refused = Vec::new();
-        let mut known = Vec::new();
+        let Hold { backup, attempt, .. } = hold;
+        let (mut refused, mut known) = (Vec::new(), Vec::new());
         for &(id, epoch) in partitions {
-            let deadline_ns = now_ns + hold_ns;
-            match self.mark(
-                id,
-                epoch,
-                coordinator,
-                Hold { backup, attempt, deadline_ns },
-                now_ns,
-                out,
-            ) {
+            match self.mark(id, epoch, coordinator, hold, now_ns, out) {
                 Marking::Begun => {}
                 Marking::Known(position) => known.push((id, position)),
                 Marking::Refused => refused.push(id),
