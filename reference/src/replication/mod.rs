@@ -8,6 +8,8 @@
 //! leader's own term, pre-vote), and leases as store liveness gives them: a follower promises its
 //! leader's *node* that it will elect nobody else while that node is heard from.
 
+mod appends;
+mod election;
 mod liveness;
 mod log;
 mod message;
