@@ -241,7 +241,7 @@ fn bad_input_is_one_line_that_says_what_is_possible() {
         "mutants --mutant none",
         "run --seeds 0",
         "run --budget 1.5",
-        "run --size huge",
+        "run --size gigantic",
         "run --format html",
         "run --nonsense",
         "replay --nonsense",
