@@ -97,7 +97,7 @@ impl<M: Mutants> Core<M> {
 
     // Mark.
 
-    #[allow(clippy::too_many_arguments)]
+    #[expect(clippy::too_many_arguments, reason = "they are the words of a Mark, one each")]
     fn on_mark(
         &mut self,
         coordinator: NodeId,
