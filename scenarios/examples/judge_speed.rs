@@ -58,8 +58,10 @@ fn story() -> (History, CommittedLog, Observed) {
     (history, log, Observed { request_ns, answer_ns, items, ..Observed::default() })
 }
 
-// The machine's own clock is what is measured here; no verdict depends on it.
-#[allow(clippy::disallowed_methods)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this measures the machine; no verdict depends on it"
+)]
 fn timed(what: &str, judge: impl Fn()) {
     let mut best_us = u128::MAX;
     for _ in 0..5 {

@@ -135,6 +135,10 @@ fn a_panic_of_the_simulation_ends_the_campaign_with_its_seed() {
     let command = "cargo run --release -- replay --scenario loud --seed 2";
     assert!(seen.err.contains("the dice fell off the table") && seen.err.contains(command));
     assert!(seen.out.contains("stopped by a panic of the simulation"), "{}", seen.out);
+    let json = stillpoint(&runner, "run --seeds 5 --format json");
+    assert!(json.out.contains(r#""held":false"#), "{}", json.out);
+    let junit = stillpoint(&runner, "run --seeds 5 --format junit");
+    assert!(junit.out.contains("<error message=\"the simulation itself panicked"), "{}", junit.out);
     assert_eq!(stillpoint(&runner, "replay --scenario loud --seed 2").status, 2);
     assert_eq!(stillpoint(&runner, "bench --seeds 5").status, 2);
     assert_eq!(stillpoint(&runner, "audit --seeds 5").status, 2);
@@ -193,6 +197,7 @@ fn mutants_are_caught_or_named() {
     let runner = Rehearsal::of(&[("calm", Fate::Holds), ("deletes", Fate::Holds)]);
     let seen = stillpoint(&runner, "mutants --seeds 40");
     assert_eq!(seen.status, 1);
+    assert!(seen.out.lines().all(|line| line.chars().count() <= 120), "{}", seen.out);
     snapshot("command_mutants", &seen.out);
     assert_eq!(stillpoint(&runner, "mutants --seeds 40 --mutant late-marker").status, 0);
     assert_eq!(stillpoint(&runner, "mutants --seeds 40 --mutant harmless").status, 1);
@@ -239,7 +244,11 @@ fn bad_input_is_one_line_that_says_what_is_possible() {
         "replay --scenario cut --seed minus",
         "replay --scenario cut",
         "mutants --mutant none",
+        "mutants --seeds 4294967295",
         "run --seeds 0",
+        "run --seeds -1",
+        "replay --scenario cut --seed -1",
+        "list --nonsense",
         "run --budget 1.5",
         "run --size gigantic",
         "run --format html",

@@ -3,6 +3,7 @@
 //! `SEED=n` begins with that seed, and runs it alone unless `SEEDS=m` says how many. A failure
 //! ends with the command that shows it again.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::sync::atomic::AtomicBool;
 use stillpoint_scenarios::command::{Host, execute};
@@ -120,6 +121,22 @@ stories! {
 fn every_story_is_tested() {
     let told: Vec<&str> = ALL.iter().map(|it| it.name).collect();
     assert_eq!(TESTED, told, "add the story to the list above");
+}
+
+#[test]
+fn every_story_has_its_transcript_and_every_transcript_its_story() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../snapshots");
+    let names = std::fs::read_dir(folder).expect("the snapshots are there").map(|entry| {
+        let name = entry.expect("a folder of the repository can be listed").file_name();
+        name.into_string().expect("names are UTF-8")
+    });
+    let story_of = |it: &String| {
+        let name = it.strip_prefix("story_")?.strip_suffix(".snap")?;
+        Some(name.replace('_', "-"))
+    };
+    let kept: BTreeSet<String> = names.filter_map(|it| story_of(&it)).collect();
+    let told: BTreeSet<String> = ALL.iter().map(|it| it.name.to_owned()).collect();
+    assert_eq!(kept, told);
 }
 
 #[test]

@@ -71,12 +71,6 @@ impl Partition {
         self.markers.get(&attempt).copied()
     }
 
-    /// The newest attempt whose marker was applied.
-    #[must_use]
-    pub fn newest_marker(&self) -> Option<Attempt> {
-        self.markers.last_key_value().map(|(attempt, _)| *attempt)
-    }
-
     /// The archived runs of entries, in order and without holes from index 1 on.
     #[must_use]
     pub fn archive(&self) -> &[ChunkRef] {

@@ -67,7 +67,6 @@ fn a_marker_changes_nothing_but_is_remembered() {
     assert_eq!(it.marker(Attempt(4)), Some(Index(1)));
     assert_eq!(it.marker(Attempt(3)), Some(Index(2)));
     assert_eq!(it.marker(Attempt(5)), None);
-    assert_eq!(it.newest_marker(), Some(Attempt(4)));
     assert!(items(&it).is_empty() && it.restore().is_none());
 }
 

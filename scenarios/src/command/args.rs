@@ -118,7 +118,7 @@ pub(super) struct PlanArgs {
 #[derive(Debug, Args)]
 pub(super) struct MutantsArgs {
     /// Seeds of each mutant, spread over its stories
-    #[arg(long, value_name = "N", default_value = "200", value_parser = at_least_one)]
+    #[arg(long, value_name = "N", default_value = "200", value_parser = hunted)]
     pub(super) seeds: u64,
     /// Hunt only this mutant (may be given several times)
     #[arg(long, value_name = "NAME")]
@@ -157,6 +157,11 @@ fn seed(text: &str) -> Result<u64, String> {
 
 fn at_least_one(text: &str) -> Result<u64, String> {
     whole_number(text, u64::from(u32::MAX))
+}
+
+/// The runs of a hunt are listed beforehand, so their number is bounded by memory.
+fn hunted(text: &str) -> Result<u64, String> {
+    whole_number(text, 100_000)
 }
 
 fn seconds(text: &str) -> Result<u64, String> {
@@ -220,11 +225,14 @@ fn possible_words(error: &clap::Error) -> Option<String> {
             let Some(ContextValue::String(wrong)) = error.get(ContextKind::InvalidArg) else {
                 return None;
             };
+            if wrong.parse::<f64>().is_ok() {
+                return Some("numbers without a sign".to_string());
+            }
             // A bare word where a flag could stand is meant as a subcommand.
             if !wrong.starts_with('-') {
                 return Some(subcommands(&command));
             }
-            Some(flags(&command, error.get(ContextKind::Usage)))
+            flags(&command, error.get(ContextKind::Usage))
         }
         _ => None,
     }
@@ -235,11 +243,12 @@ fn subcommands(command: &clap::Command) -> String {
     shown.map(clap::Command::get_name).collect::<Vec<_>>().join(", ")
 }
 
-/// The flags of the subcommand that `usage` is about, or of `run`.
-fn flags(command: &clap::Command, usage: Option<&ContextValue>) -> String {
+/// The flags of the subcommand that `usage` is about, or of `run`; `None` if it has none.
+fn flags(command: &clap::Command, usage: Option<&ContextValue>) -> Option<String> {
     let usage = usage.map(ToString::to_string).unwrap_or_default();
     let about = |it: &&clap::Command| usage.split_whitespace().any(|word| word == it.get_name());
     let subcommand = command.get_subcommands().find(about).unwrap_or(command);
     let long = subcommand.get_arguments().filter_map(clap::Arg::get_long);
-    long.map(|name| format!("--{name}")).collect::<Vec<_>>().join(", ")
+    let names: Vec<String> = long.map(|name| format!("--{name}")).collect();
+    (!names.is_empty()).then(|| names.join(", "))
 }

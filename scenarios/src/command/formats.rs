@@ -4,10 +4,11 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
-use crate::campaign::pool::Ending;
+use crate::campaign::pool::{Crash, Ending};
 use crate::campaign::tally::{Alarm, Conclusion, RemarkKind, StoryTally, Tally};
 use crate::command::figures::{abbreviated, count, duration, per_second, plural};
-use crate::command::table::Table;
+use crate::command::run::crashed;
+use crate::command::table::{Table, folded, listed};
 
 /// So many alarms are shown in full; the rest is counted.
 const ALARMS_SHOWN_MAX: usize = 5;
@@ -20,8 +21,6 @@ pub(super) struct Summary {
     pub(super) elapsed_ns: u64,
 }
 
-/// Names up to this width stand on one line.
-const NAME_WIDTH_MAX: usize = 16;
 /// Lines of the faults' column are no wider.
 const FAULTS_WIDTH_MAX: usize = 30;
 
@@ -83,35 +82,9 @@ fn row(name: &str, story: &StoryTally) -> [String; 11] {
     ]
 }
 
-/// A long name on several lines, broken after a hyphen or an underscore.
-fn folded(name: &str) -> String {
-    fold(name.split_inclusive(['-', '_']), NAME_WIDTH_MAX)
-}
-
-/// Puts parts on lines of at most `width_max`; a part is never broken.
-fn fold(parts: impl IntoIterator<Item = impl AsRef<str>>, width_max: usize) -> String {
-    let mut text = String::new();
-    let mut width = 0;
-    for part in parts {
-        let part = part.as_ref();
-        if width > 0 && width + part.trim_end().len() > width_max {
-            text.truncate(text.trim_end().len());
-            text.push('\n');
-            width = 0;
-        }
-        text.push_str(part);
-        width += part.len();
-    }
-    text
-}
-
 fn faults(story: &StoryTally) -> String {
-    let last = story.faults.len().saturating_sub(1);
-    let each = story.faults.iter().enumerate().map(|(place, (kind, number))| {
-        let comma = if place < last { ", " } else { "" };
-        format!("{kind} {}{comma}", abbreviated(*number))
-    });
-    let text = fold(each, FAULTS_WIDTH_MAX);
+    let each = story.faults.iter().map(|(kind, number)| format!("{kind} {}", abbreviated(*number)));
+    let text = listed(each.collect(), FAULTS_WIDTH_MAX);
     if text.is_empty() { "none".to_string() } else { text }
 }
 
@@ -221,30 +194,38 @@ pub(super) fn json(summary: &Summary) -> String {
             Ending::Crashed(_) => "crashed",
         },
         "conclusion": sentence(tally.conclusion()),
-        "held": tally.conclusion() == Conclusion::Held,
+        "held": complaint(summary).is_none(),
     }));
     lines
 }
 
+/// What the campaign as a whole failed to show, if anything.
+fn complaint(summary: &Summary) -> Option<String> {
+    match (&summary.ending, summary.tally.conclusion()) {
+        (Ending::Crashed(Crash { request, message }), _) => Some(crashed(request, message)),
+        (_, Conclusion::Held) => None,
+        (_, conclusion) => Some(sentence(conclusion)),
+    }
+}
+
 /// One test case a story; alarms are failures, what could not be decided or proved is an error.
+/// The last test case is the campaign, which may fail where no story alone does.
 pub(super) fn junit(summary: &Summary) -> String {
     let tally = &summary.tally;
     let bad = |wanted: fn(&StoryTally) -> bool| {
         tally.stories.iter().filter(|(_, story)| wanted(story)).count()
     };
+    let complaint = complaint(summary);
     let mut xml = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
          <testsuite name=\"stillpoint\" tests=\"{}\" failures=\"{}\" errors=\"{}\" time=\"{}\">\n",
-        tally.stories.len(),
+        tally.stories.len() + 1,
         bad(is_failure),
-        bad(is_error),
+        bad(is_error) + usize::from(complaint.is_some()),
         seconds(summary.elapsed_ns),
     );
     for (place, (info, story)) in tally.stories.iter().enumerate() {
-        let time = seconds(story.busy_ns);
-        let name = escape(info.name);
-        let _ =
-            writeln!(xml, "  <testcase classname=\"stillpoint\" name=\"{name}\" time=\"{time}\">");
+        xml.push_str(&test_case(info.name, story.busy_ns));
         for ((_, oracle), alarm) in tally.alarms.iter().filter(|((at, _), _)| *at == place) {
             let body = format!("{}\n{}", alarm.failure.explanation, alarm.request.replay_command());
             let (oracle, body) = (escape(oracle), escape(&body));
@@ -256,8 +237,17 @@ pub(super) fn junit(summary: &Summary) -> String {
         }
         xml.push_str("  </testcase>\n");
     }
-    xml.push_str("</testsuite>\n");
+    xml.push_str(&test_case("campaign", summary.elapsed_ns));
+    if let Some(message) = complaint {
+        let _ = writeln!(xml, "    <error message=\"{}\"/>", escape(&message));
+    }
+    xml.push_str("  </testcase>\n</testsuite>\n");
     xml
+}
+
+fn test_case(name: &str, lasted_ns: u64) -> String {
+    let (name, time) = (escape(name), seconds(lasted_ns));
+    format!("  <testcase classname=\"stillpoint\" name=\"{name}\" time=\"{time}\">\n")
 }
 
 fn is_failure(story: &StoryTally) -> bool {
@@ -294,20 +284,6 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn long_names_break_after_an_underscore_or_a_hyphen() {
-        assert_eq!(folded("short_name"), "short_name");
-        assert_eq!(folded("writes_survive_them_all"), "writes_survive_\nthem_all");
-        assert_eq!(folded("leader-crashes-in-cut"), "leader-crashes-\nin-cut");
-    }
-
-    #[test]
-    fn folded_parts_stay_whole_and_lines_end_without_blanks() {
-        let parts = ["crash 12, ", "message twice 9k, ", "503 1"];
-        assert_eq!(fold(parts, 20), "crash 12,\nmessage twice 9k,\n503 1");
-        assert_eq!(fold(parts, 30), "crash 12, message twice 9k,\n503 1");
-    }
 
     #[test]
     fn text_for_xml_is_escaped() {

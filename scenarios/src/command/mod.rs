@@ -63,6 +63,8 @@ pub fn execute(
     };
     outcome.and_then(|status| host.out.flush().map(|()| status).map_err(Into::into)).unwrap_or_else(
         |Refusal(line)| {
+            // One line, even if what was typed had several.
+            let line = line.replace(char::is_control, "?");
             // Nothing better can be done if even standard error is gone.
             let _ = writeln!(host.err, "error: {line}");
             COULD_NOT_RUN

@@ -5,12 +5,15 @@ use crate::campaign::pool::{Crash, Done, Ending, run_all};
 use crate::command::args::MutantsArgs;
 use crate::command::figures::{count, percent, plural};
 use crate::command::run::crashed;
-use crate::command::table::Table;
+use crate::command::table::{Table, folded, listed};
 use crate::command::{Host, Refusal, known};
 use crate::report::{MutantInfo, Runner};
 
 const HEADERS: [&str; 7] =
     ["mutant", "stories", "tried", "caught", "probability (95 %)", "oracles", "first seed"];
+
+/// Lines of the oracles' column are no wider.
+const ORACLES_WIDTH_MAX: usize = 28;
 
 /// Hunts mutants.
 pub(super) fn mutants(
@@ -51,25 +54,26 @@ fn mutants_named(runner: &dyn Runner, names: &[String]) -> Result<Vec<MutantInfo
 }
 
 fn table(bag: &Bag) -> String {
-    let mut table = Table::new(&HEADERS, &[0, 1, 5, 6], &[(0, 24), (1, 20), (5, 24), (6, 20)]);
+    let mut table = Table::new(&HEADERS, &[0, 1, 5, 6], &[]);
     for (info, catch) in &bag.mutants {
-        table.row(row(info.name, &info.stories.join(", "), catch));
+        let stories: Vec<String> = info.stories.iter().map(|it| folded(it)).collect();
+        table.row(row(&folded(info.name), &stories.join(",\n"), catch));
     }
-    table.row(row("(none: clean control)", "all of the above", &bag.control));
+    table.row(row("none", "all of the above", &bag.control));
     table.draw()
 }
 
 fn row(name: &str, stories: &str, catch: &Catch) -> [String; 7] {
     let (low, high) = wilson_95(catch.caught, catch.tried);
     let oracles = catch.oracles.iter().map(|(oracle, seeds)| format!("{oracle} {}", count(*seeds)));
-    let first = catch.first.as_ref().map(|it| format!("{} of {}", it.seed, it.story));
+    let first = catch.first.as_ref().map(|it| format!("{} of\n{}", it.seed, folded(it.story)));
     [
         name.to_string(),
         stories.to_string(),
         count(catch.tried),
         count(catch.caught),
         format!("{} to {}", percent(low), percent(high)),
-        oracles.collect::<Vec<_>>().join(", "),
+        listed(oracles.collect(), ORACLES_WIDTH_MAX),
         first.unwrap_or_else(|| "-".to_string()),
     ]
 }

@@ -5,6 +5,7 @@
 //! *sets*: the faults that strike, and where.
 
 mod backup_under_load;
+mod event_log;
 mod everything_at_once;
 mod leader_crashes_in_cut;
 mod planted;

@@ -1,7 +1,7 @@
 //! How every story is told: one seed, one world, one report.
 
 use super::verdict::{Evidence, judge};
-use super::{Setting, Story};
+use super::{Setting, Story, event_log};
 use crate::report::{SeedReport, SeedRequest};
 use crate::stage::workload::identity_of;
 use crate::stage::{BackupTaken, Cluster, Faults, Restored, Schedule, Session, Shape, Transcript};
@@ -11,7 +11,6 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
 use stillpoint_reference::mutants::Mutants;
-use stillpoint_reference::node::Wire;
 use stillpoint_reference::points;
 use stillpoint_sim::{DiskSettings, HostId, NetSettings, RunError, Tape, World};
 
@@ -22,7 +21,7 @@ const RUN_NS_MAX: u64 = 300_000_000_000;
 pub(super) fn tell<M: Mutants>(story: &Story, request: &SeedRequest, mutants: &M) -> SeedReport {
     let world = World::new(Tape::new(request.seed));
     if request.event_log {
-        world.describe_payloads(describe);
+        world.describe_payloads(event_log::describe);
         world.record_events(true);
     }
     let shape = Shape::of(request.size);
@@ -237,23 +236,4 @@ fn faults_of(world: &World) -> BTreeMap<String, u64> {
     };
     let counts = world.fault_counts().into_iter();
     counts.filter_map(|(kind, number)| Some((name_of(kind)?.to_owned(), number))).collect()
-}
-
-/// An event's payload as a person reads it.
-fn describe(kind: &str, payload: &[u8]) -> String {
-    match kind {
-        "net.deliver" => match Wire::decode(payload) {
-            Ok(message) => {
-                let mut text = format!("{message:?}");
-                text.truncate(text.floor_char_boundary(300));
-                text
-            }
-            Err(_) => format!("{} bytes", payload.len()),
-        },
-        "point" if payload.len() >= 8 => {
-            let detail = u64::from_le_bytes(payload[..8].try_into().expect("eight bytes"));
-            format!("{} {detail}", String::from_utf8_lossy(&payload[8..]))
-        }
-        _ => format!("{} bytes", payload.len()),
-    }
 }
