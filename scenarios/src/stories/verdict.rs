@@ -51,8 +51,29 @@ pub(super) fn judge(evidence: &Evidence<'_>) -> Judged {
             findings.backup(&history, &log, &observed);
         }
     }
+    if let Some(what) = &evidence.played.unfinished
+        && nothing_failed(evidence.world)
+    {
+        findings.fail("progress", format!("nothing had failed, and yet {what}"));
+    }
     let skew_ns_max = findings.skew_ns_max;
     Judged { verdict: findings.conclude(evidence.played), skew_ns_max, panics }
+}
+
+/// Whether no fault can excuse a run that did not come to its end. Being slow is no excuse.
+fn nothing_failed(world: &World) -> bool {
+    const EXCUSES: [&str; 8] = [
+        "process.crash",
+        "process.panic",
+        "power.loss",
+        "net.isolated",
+        "net.deafened",
+        "net.lost",
+        "object.slow_down",
+        "object.timeout",
+    ];
+    let counts = world.fault_counts();
+    EXCUSES.iter().all(|it| counts.get(it).is_none_or(|&count| count == 0))
 }
 
 #[derive(Default)]
