@@ -8,6 +8,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::pin::pin;
+use std::rc::Rc;
 use std::task::Poll;
 use stillpoint_sim::{Dice, HostId, World};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -45,6 +46,7 @@ pub struct Faults {
     schedule: UnboundedSender<(u64, Due)>,
     transcript: Transcript,
     nodes: Vec<HostId>,
+    placed: Rc<Cell<bool>>,
 }
 
 /// Carries out what is due.
@@ -56,11 +58,18 @@ impl Faults {
     #[must_use]
     pub fn new(nodes: Vec<HostId>, transcript: Transcript) -> (Self, Schedule) {
         let (schedule, due) = unbounded_channel();
-        (Self { schedule, transcript, nodes }, Schedule(due))
+        (Self { schedule, transcript, nodes, placed: Rc::default() }, Schedule(due))
+    }
+
+    /// Whether any fault was placed; whether it strikes is another matter.
+    #[must_use]
+    pub fn are_placed(&self) -> bool {
+        self.placed.get()
     }
 
     /// Strikes when `point` is passed for the `nth` time (from 1), and repairs after `down_ns`.
     pub fn when(&self, world: &World, point: &'static str, nth: u64, strike: Strike, down_ns: u64) {
+        self.placed.set(true);
         let (this, passed) = (self.clone(), Cell::new(0));
         world.on_point(point, move |world, host, _| {
             passed.set(passed.get() + 1);
@@ -73,6 +82,7 @@ impl Faults {
 
     /// Strikes a machine at a world time, and repairs after `down_ns`.
     pub fn at(&self, at_ns: u64, host: HostId, strike: Strike, down_ns: u64) {
+        self.placed.set(true);
         let _ = self.schedule.send((at_ns, Due::Strike { host, strike, down_ns }));
     }
 

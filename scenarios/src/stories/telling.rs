@@ -36,11 +36,12 @@ pub(super) fn tell<M: Mutants>(story: &Story, request: &SeedRequest, mutants: &M
     let session = Session::new(&cluster, shape, sorted, transcript.clone());
     let story_of = play(&world, &session, shape, schedule, faults.clone());
     let ended = world.run(RUN_NS_MAX, story_of);
-    let played = match ended {
+    let mut played = match ended {
         Ok(played) => played,
         Err(RunError::DriverPanicked(message)) => panic!("the driver of the story: {message}"),
         Err(why) => Played { unfinished: Some(why.to_string()), ..Played::default() },
     };
+    played.places_faults = faults.are_placed();
     report(story, request, &world, &cluster, &session, &played, &holds)
 }
 
@@ -70,6 +71,8 @@ pub(super) struct Played {
     pub(super) restored: Vec<(BackupTaken, Restored, Option<Restored>)>,
     /// What could not be done in time.
     pub(super) unfinished: Option<String>,
+    /// Whether the story places faults, so that a run in which none struck tells nothing of it.
+    pub(super) places_faults: bool,
 }
 
 /// Plays while what is scheduled is carried out.

@@ -57,7 +57,12 @@ pub(super) fn judge(evidence: &Evidence<'_>) -> Judged {
         findings.fail("progress", format!("nothing had failed, and yet {what}"));
     }
     let skew_ns_max = findings.skew_ns_max;
-    Judged { verdict: findings.conclude(evidence.played), skew_ns_max, panics }
+    let missed = evidence.played.places_faults && nothing_failed(evidence.world);
+    let verdict = match findings.conclude(evidence.played) {
+        Verdict::Green if missed => Verdict::Vacuous("the story's faults never struck".to_owned()),
+        other => other,
+    };
+    Judged { verdict, skew_ns_max, panics }
 }
 
 /// Whether no fault can excuse a run that did not come to its end. Being slow is no excuse.
