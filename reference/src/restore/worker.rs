@@ -232,20 +232,8 @@ impl Worker {
             0
         };
         loop {
-            let start = progress.through.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
-            let behind = items.range((start, Bound::Unbounded));
-            let mut bytes = 0;
-            let batch: Vec<(ItemKey, Bytes)> = behind
-                .skip(std::mem::take(&mut skip))
-                .take(batch_items)
-                .take_while(|(_, item)| {
-                    // Full, but never empty: one item always fits.
-                    let fits = bytes == 0 || bytes + item.len() <= BATCH_BYTES_MAX;
-                    bytes += item.len();
-                    fits
-                })
-                .map(|(key, item)| (key.clone(), item.clone()))
-                .collect();
+            let skipped = std::mem::take(&mut skip);
+            let batch = next_batch(items, progress.through.as_ref(), skipped, batch_items);
             if batch.is_empty() {
                 return Ok(());
             }
@@ -291,6 +279,51 @@ async fn fetch<E: Env>(
                 env.sleep_until(env.now_ns() + RETRY_NS + jitter_ns).await;
             }
             Err(why) => return Err(Stopped::Fetch { object: object.to_owned(), why }),
+        }
+    }
+}
+
+/// The items behind `after` that make the next batch: at most `items_max`, and no more bytes than a
+/// log entry should have, but at least one item if there is one.
+fn next_batch(
+    items: &Items,
+    after: Option<&ItemKey>,
+    skipped: usize,
+    items_max: usize,
+) -> Vec<(ItemKey, Bytes)> {
+    let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+    let behind = items.range((start, Bound::Unbounded)).skip(skipped).take(items_max);
+    let mut bytes = 0;
+    let fitting = behind.take_while(|(_, item)| {
+        let fits = bytes == 0 || bytes + item.len() <= BATCH_BYTES_MAX;
+        bytes += item.len();
+        fits
+    });
+    fitting.map(|(key, item)| (key.clone(), item.clone())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::item::PrimaryKey;
+
+    /// Two hundred and fifty-six of the largest items made an entry that no log record could hold.
+    #[test]
+    fn a_batch_of_the_largest_items_stays_small_and_none_is_left_out() {
+        let key =
+            |n: u8| ItemKey::new(PrimaryKey { partition: vec![n].into(), sort: Bytes::new() });
+        for item_bytes in [1, 400 << 10, 2 * BATCH_BYTES_MAX] {
+            let item = Bytes::from(vec![0; item_bytes]);
+            let items: Items = (0..100).map(|n| (key(n), item.clone())).collect();
+            let (mut after, mut loaded) = (None, 0);
+            loop {
+                let batch = next_batch(&items, after.as_ref(), 0, 256);
+                let Some((last, _)) = batch.last() else { break };
+                let bytes: usize = batch.iter().map(|(_, item)| item.len()).sum();
+                assert!(bytes <= BATCH_BYTES_MAX || batch.len() == 1, "{bytes} bytes");
+                (after, loaded) = (Some(last.clone()), loaded + batch.len());
+            }
+            assert_eq!(loaded, 100);
         }
     }
 }

@@ -139,6 +139,10 @@ impl Bench {
         }
     }
 
+    pub(super) fn core(&self, node: usize) -> &Core<NoMutants> {
+        &self.cores[node]
+    }
+
     fn machine(&self, node: usize) -> (&Partition, Option<&Lead<Call>>) {
         match &self.cores[node].hosted()[&P].machine {
             Machine::Partition(state, lead) => (state, lead.as_ref()),

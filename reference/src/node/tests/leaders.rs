@@ -1,11 +1,11 @@
 //! What becomes of those who wait when a leader is lost, and that a deposed leader vouches for
 //! nothing.
 
-use super::bench::{Bench, P, confirm, held, key, marked, not_held, put, requests};
-use crate::ids::{Index, NodeId, Position, Term};
-use crate::node::{Call, PeerMessage, Reply};
+use super::bench::{Bench, EPOCH, P, confirm, held, key, marked, not_held, put, requests};
+use crate::ids::{HashRange, Index, NodeId, PartitionId, Position, TableId, Term};
+use crate::node::{Call, HostSpec, PeerMessage, Reply};
 use crate::partition::ItemStore;
-use crate::replication::{Entry, Message};
+use crate::replication::{Entry, Message, Role};
 use bytes::Bytes;
 
 /// The node among 1 and 2 that leads, once node 0 is isolated for long enough.
@@ -138,4 +138,35 @@ fn who_does_not_lead_appends_nothing() {
     let read = Call::Get { partition: P, key: key(1), consistent: true };
     bench.call(1, 2, read);
     assert_eq!(bench.reply(2), Some(&Reply::NotLeader(Some(NodeId(0)))));
+}
+
+/// A follower that voted for the candidate is still bound to it from the term before, and so asks.
+/// Were the answer "I do not lead", it would arrive when the candidate leads, and free the
+/// follower while the leader counts on it. (The bench's stranger accepts no such answer.)
+#[test]
+fn a_candidate_relinquishes_nothing_of_the_term_it_may_yet_win() {
+    let mut bench = Bench::new(3);
+    let term = bench.last().term;
+    let next = Term(term.0 + 1);
+    let grant = Message::PreVoteReply { term: next, granted: true };
+    let stand = [Message::TakeOver { term }, grant].map(|it| PeerMessage::Replica(P, it));
+    bench.say(1, stand.into());
+    let role = bench.core(1).hosted()[&P].replica.role();
+    assert!(matches!(role, Role::Candidate { .. }), "{role:?}");
+    bench.say(1, vec![PeerMessage::Believed(vec![(P, next)])]);
+}
+
+#[test]
+fn a_partition_that_was_dropped_is_never_hosted_again() {
+    let mut bench = Bench::new(1);
+    let id = PartitionId(8);
+    let (range, members) = (HashRange { start: 0, end: u64::MAX }, vec![NodeId(0)]);
+    let spec = HostSpec { table: TableId(1), partition: id, range, epoch: EPOCH, members };
+    bench.call(0, 1, Call::Host(vec![spec.clone()]));
+    assert!(bench.core(0).hosted().contains_key(&id));
+    bench.call(0, 2, Call::Drop(vec![id, PartitionId(9)]));
+    let never_hosted = HostSpec { partition: PartitionId(9), ..spec.clone() };
+    bench.call(0, 3, Call::Host(vec![spec, never_hosted]));
+    assert!(!bench.core(0).hosted().contains_key(&id), "nobody would drop it again");
+    assert!(!bench.core(0).hosted().contains_key(&PartitionId(9)), "its Drop came first");
 }
