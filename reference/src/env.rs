@@ -82,6 +82,21 @@ pub trait File: Clone + 'static {
     fn read_all(&self) -> impl Future<Output = io::Result<Bytes>>;
     /// Cuts the file to `len` bytes.
     fn truncate(&self, len: u64) -> impl Future<Output = io::Result<()>>;
+    /// Writes at `offset`; a gap before it reads as zeros.
+    fn write_at(&self, offset: u64, bytes: Bytes) -> impl Future<Output = io::Result<()>>;
+    /// Reads up to `len` bytes at `offset`: fewer where the file ends.
+    fn read_at(&self, offset: u64, len: usize) -> impl Future<Output = io::Result<Bytes>>;
+    /// The bytes that [`File::read_at`] would give, at once and on this thread. Whoever uses it
+    /// owes the disk the time of the read, and pays it with [`File::read_at`] before answering.
+    ///
+    /// # Errors
+    /// The disk cannot read.
+    fn read_now(&self, offset: u64, len: usize) -> io::Result<Bytes>;
+    /// The length of the file in bytes.
+    fn size(&self) -> impl Future<Output = io::Result<u64>>;
+    /// The same file, for work that can wait: its operations yield to those of others.
+    #[must_use]
+    fn in_background(&self) -> Self;
     /// Makes content and length durable.
     fn sync(&self) -> impl Future<Output = io::Result<()>>;
 }

@@ -67,6 +67,26 @@ impl File for SimFile {
         self.0.set_len(len).await
     }
 
+    async fn write_at(&self, offset: u64, bytes: Bytes) -> io::Result<()> {
+        self.0.write_at(offset, bytes).await
+    }
+
+    async fn read_at(&self, offset: u64, len: usize) -> io::Result<Bytes> {
+        self.0.read_at(offset, len).await
+    }
+
+    fn read_now(&self, offset: u64, len: usize) -> io::Result<Bytes> {
+        self.0.read_now(offset, len)
+    }
+
+    async fn size(&self) -> io::Result<u64> {
+        self.0.len().await
+    }
+
+    fn in_background(&self) -> Self {
+        Self(self.0.in_background())
+    }
+
     async fn sync(&self) -> io::Result<()> {
         self.0.sync().await
     }

@@ -81,6 +81,22 @@ impl File {
         })
     }
 
+    /// What [`File::read_at`] would give, at once and without the world noticing. For code
+    /// that cannot wait; it owes the disk the time of the read.
+    ///
+    /// # Errors
+    /// As [`File::write_at`].
+    pub fn read_now(&self, offset: u64, len: usize) -> io::Result<Bytes> {
+        let host = &self.disk.host;
+        host.core.disks.borrow()[host.id().index()].image.read_at(self.inode, offset, len)
+    }
+
+    /// The same open file, for work that can wait.
+    #[must_use]
+    pub fn in_background(&self) -> Self {
+        self.clone()
+    }
+
     /// The length of the file in bytes.
     ///
     /// # Errors
