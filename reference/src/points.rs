@@ -36,3 +36,13 @@ pub const RESTORE_PARTITION: &str = "restore.partition";
 pub const RESTORE_OPEN: &str = "restore.open";
 /// A replica became leader of its group (detail: partition).
 pub const LEADER: &str = "replication.leader";
+/// A checkpoint is durable (detail: number of partitions that changed).
+pub const CHECKPOINT: &str = "checkpoint.durable";
+/// A node's checkpoint is damaged and discarded (detail: 0).
+pub const CHECKPOINT_LOST: &str = "checkpoint.lost";
+/// A leader begins to send a snapshot (detail: partition).
+pub const SNAPSHOT_SEND: &str = "snapshot.send";
+/// A follower has a snapshot in its place, durably (detail: partition).
+pub const SNAPSHOT_INSTALLED: &str = "snapshot.installed";
+/// A node's log is compacted (detail: bytes that are left of it).
+pub const LOG_COMPACTED: &str = "log.compacted";

@@ -141,8 +141,9 @@ pub enum Work {
 }
 
 /// The catalog.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Catalog {
+    #[serde(skip)]
     cluster: Cluster,
     tables: BTreeMap<String, Table>,
     backups: BTreeMap<BackupId, Backup>,
@@ -167,6 +168,18 @@ impl Catalog {
             next_attempt: 1,
             next_restore: 1,
         }
+    }
+
+    /// The same catalog for the cluster as its nodes know it now; a stored catalog has none.
+    #[must_use]
+    pub fn of(self, cluster: Cluster) -> Self {
+        Self { cluster, ..self }
+    }
+
+    /// The cluster that it is of.
+    #[must_use]
+    pub fn cluster(&self) -> &Cluster {
+        &self.cluster
     }
 
     /// The table of this name.

@@ -14,7 +14,7 @@ pub struct NodeInfo {
 }
 
 /// The cluster, as every node knows it from its start.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Cluster {
     /// All storage nodes.
     pub nodes: Vec<NodeInfo>,

@@ -61,7 +61,7 @@ pub async fn forget<E: Env, M: Mutants>(shell: Shell<E, M>, backup: Backup) {
     }
 }
 
-struct Flow<E, M> {
+struct Flow<E: Env, M> {
     shell: Shell<E, M>,
     term: Term,
 }

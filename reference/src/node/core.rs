@@ -2,23 +2,28 @@
 //!
 //! This file has the state and the order of things in one step. What concerns replication stands
 //! in `replicas.rs`, requests for items in `data.rs`, the leader's part of a cut in `hold.rs`, the
-//! metadata group's leader in `catalog.rs`.
+//! metadata group's leader in `catalog.rs`, checkpoints in `checkpoint.rs` and what replaces a lost
+//! one in `snapshot.rs`.
 
 use super::catalog::CatalogLead;
+use super::checkpoint::{Found, Health};
 use super::hold::CheckRound;
 use super::message::{
     Call, Caller, Envelope, HostSpec, LogRecord, PartitionTarget, PeerMessage, Reply,
 };
+use super::snapshot::Staging;
 use crate::cut;
 use crate::ids::{
     Attempt, BackupId, Incarnation, Index, NodeId, PartitionId, Position, RestoreId, TableId, Term,
 };
 use crate::metadata::{Backup, Catalog, Cluster, ManifestRef, Work};
 use crate::mutants::Mutants;
-use crate::partition::{Lead, Partition};
+use crate::partition::{Lead, Notes, Partition, StoreFault};
 use crate::replication::{self, Liveness, Message, Replica, Surroundings};
+use crate::store::Base;
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
 
 /// Everything that a node is told at its start.
 #[derive(Clone, Debug)]
@@ -43,6 +48,17 @@ pub struct Config {
     pub request_ns_max: u64,
     /// A log segment stops growing at this size.
     pub log_segment_bytes_max: u64,
+    /// A larger log is compacted, once checkpoints hold at least half of it.
+    pub log_bytes_max: u64,
+    /// So many entries that the checkpoint holds are kept for followers that are behind; who is
+    /// further behind gets a snapshot.
+    pub log_retained_entries_max: u64,
+    /// Between two checkpoints.
+    pub checkpoint_interval_ns: u64,
+    /// With so many bytes applied since the last checkpoint the next one does not wait.
+    pub checkpoint_bytes_max: usize,
+    /// Items of one message of a snapshot stop at this many bytes.
+    pub snapshot_batch_bytes: usize,
 }
 
 impl Config {
@@ -60,6 +76,11 @@ impl Config {
             restore_batch_items: 256,
             request_ns_max: 3_000_000_000,
             log_segment_bytes_max: 16 << 20,
+            log_bytes_max: 64 << 20,
+            log_retained_entries_max: 4_096,
+            checkpoint_interval_ns: 5_000_000_000,
+            checkpoint_bytes_max: 32 << 20,
+            snapshot_batch_bytes: 256 << 10,
         }
     }
 }
@@ -112,6 +133,15 @@ pub enum Flow {
         /// Where the backup's manifest stands.
         manifest: ManifestRef,
     },
+    /// Send a snapshot of a partition that this node leads.
+    SendSnapshot {
+        /// The partition.
+        partition: PartitionId,
+        /// The follower that needs it.
+        to: NodeId,
+        /// The term in which this node leads.
+        term: Term,
+    },
 }
 
 /// An entry that a replica learned to be committed.
@@ -142,9 +172,23 @@ pub struct Output {
     pub committed: Vec<Committed>,
     /// Points that were passed.
     pub points: Vec<(&'static str, u64)>,
+    /// A checkpoint is wanted before its time.
+    pub checkpoint: bool,
 }
 
 impl Output {
+    /// Takes out the answers to calls, which may have to wait.
+    pub(super) fn take_replies(&mut self) -> Self {
+        let mut late = Self { replies: std::mem::take(&mut self.replies), ..Self::default() };
+        for (&to, messages) in &mut self.messages {
+            let replies = messages.extract_if(.., |it| matches!(it, PeerMessage::Reply(..)));
+            late.messages.entry(to).or_default().extend(replies);
+        }
+        late.messages.retain(|_, it| !it.is_empty());
+        self.messages.retain(|_, it| !it.is_empty());
+        late
+    }
+
     pub(super) fn send(&mut self, to: NodeId, message: PeerMessage) {
         self.messages.entry(to).or_default().push(message);
     }
@@ -170,6 +214,12 @@ pub struct Hosted {
     pub(super) digested: (Option<Term>, Option<(NodeId, Term)>),
     /// When it will campaign, if it will.
     pub(super) campaign_ns: Option<u64>,
+    /// Whether its state can be used.
+    pub(super) health: Health,
+    /// Up to where the checkpoint holds its state.
+    pub(super) durable: Position,
+    /// A snapshot that is being received.
+    pub(super) staging: Option<Staging>,
 }
 
 /// Something that waits for the log to become durable.
@@ -215,22 +265,33 @@ pub struct Core<M> {
     pub(super) marked: BTreeMap<(NodeId, BackupId, Attempt), Vec<(PartitionId, Position)>>,
     pub(super) next_heartbeat_ns: u64,
     pub(super) next_resend_ns: u64,
+    /// The items as of the last checkpoint.
+    pub(super) base: Rc<dyn Base>,
+    /// Dropped partitions that the checkpoint still holds.
+    pub(super) gone: BTreeSet<PartitionId>,
+    /// Snapshots on their way, and up to where the log must not forget for them.
+    pub(super) sending: BTreeMap<(PartitionId, NodeId), Index>,
+    /// Bytes of entries applied since the last checkpoint.
+    pub(super) unsaved_bytes: usize,
+    /// What cost the node its checkpoint, until the shell takes note.
+    pub(super) fault: Option<StoreFault>,
+    /// The checkpoint is lost, and a fresh one not founded yet.
+    pub(super) refounding: bool,
     /// What the wall clock showed at this step; only ever written down for people to read.
     pub(super) wall_ms: u64,
 }
 
 impl<M: Mutants> Core<M> {
-    /// A node as its log shows it. `lsn` is the last record there; the record of this very start
-    /// must be durable before the first step.
+    /// A node as its disk shows it.
     #[must_use]
     pub fn new(
         config: Config,
         mutants: M,
-        records: Vec<LogRecord>,
+        found: Found,
         incarnation: Incarnation,
-        lsn: u64,
         now_ns: u64,
     ) -> Self {
+        let Found { records, lsn, images, base } = found;
         let fresh = incarnation == Incarnation(1);
         let nodes = config.cluster.node_ids();
         let times = config.replication;
@@ -258,10 +319,17 @@ impl<M: Mutants> Core<M> {
             marked: BTreeMap::new(),
             next_heartbeat_ns: now_ns,
             next_resend_ns: now_ns,
+            base,
+            gone: BTreeSet::new(),
+            sending: BTreeMap::new(),
+            unsaved_bytes: 0,
+            fault: None,
+            refounding: false,
             wall_ms: 0,
         };
         core.host_catalog();
         records.into_iter().for_each(|it| core.recover(it));
+        core.adopt(&images);
         core.changed.extend(core.hosted.keys());
         core
     }
@@ -282,12 +350,21 @@ impl<M: Mutants> Core<M> {
         machine: Machine,
     ) {
         let replica = Replica::new(self.config.me, members, self.config.replication);
-        let hosted = Hosted { replica, machine, digested: (None, None), campaign_ns: None };
+        let hosted = Hosted {
+            replica,
+            machine,
+            digested: (None, None),
+            campaign_ns: None,
+            health: Health::Sound,
+            durable: Position::default(),
+            staging: None,
+        };
         self.hosted.insert(partition, hosted);
     }
 
     pub(super) fn insert_partition(&mut self, spec: &HostSpec) {
-        let partition = Partition::new(spec.partition, spec.table, spec.range, spec.epoch);
+        let mut partition = Partition::new(spec.partition, spec.table, spec.range, spec.epoch);
+        partition.resume(Index(0), Notes::default(), Rc::clone(&self.base));
         let machine = Machine::Partition(Box::new(partition), None);
         self.insert_replica(spec.partition, spec.members.clone(), machine);
     }
@@ -296,6 +373,15 @@ impl<M: Mutants> Core<M> {
         match record {
             LogRecord::Started(_) => {}
             LogRecord::Hosted(spec) => self.insert_partition(&spec),
+            LogRecord::Kept(partition, kept) => {
+                match &kept.spec {
+                    Some(spec) => self.insert_partition(spec),
+                    None => self.host_catalog(),
+                }
+                if let Some(hosted) = self.hosted.get_mut(&partition) {
+                    hosted.replica.recover_kept(kept.vote, kept.base);
+                }
+            }
             LogRecord::Dropped(partition) => {
                 self.hosted.remove(&partition);
                 self.dropped.insert(partition);
@@ -438,13 +524,13 @@ impl<M: Mutants> Core<M> {
                 self.on_write(caller, call, now_ns, out);
             }
             Call::Get { partition, key, consistent } => {
-                let reply = self.get(partition, &key, consistent, now_ns);
-                self.answer(caller, reply, out);
+                let read = self.get(partition, &key, consistent, now_ns);
+                self.answer_read(caller, read, now_ns, out);
             }
             Call::Scan { partition, after, items_max, bytes_max, consistent } => {
                 let limits = (items_max as usize, bytes_max as usize);
-                let reply = self.scan(partition, after.as_ref(), limits, consistent, now_ns);
-                self.answer(caller, reply, out);
+                let read = self.scan(partition, after.as_ref(), limits, consistent, now_ns);
+                self.answer_read(caller, read, now_ns, out);
             }
             Call::Metadata(command) => self.on_command(caller, &command, now_ns, out),
             Call::Table(_) | Call::Tables | Call::Backup(_) | Call::Backups => {
@@ -454,6 +540,7 @@ impl<M: Mutants> Core<M> {
             Call::Sealed(arn) => self.on_await_seal(caller, &arn, now_ns, out),
             Call::Host(specs) => self.on_host(caller, specs, now_ns, out),
             Call::Drop(partitions) => self.on_drop(caller, &partitions, out),
+            Call::Install(install) => self.on_install(caller, *install, out),
             Call::ArchivePart { backup, backup_key, table, partitions } => {
                 let flow = Flow::ArchivePart { caller, backup, backup_key, table, partitions };
                 out.flows.push(flow);

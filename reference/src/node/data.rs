@@ -1,5 +1,6 @@
 //! Requests for items: writes that go through a partition's log, and reads of what is committed.
 
+use super::checkpoint::Health;
 use super::core::{Core, Hosted, Machine, Output};
 use super::message::{Call, Caller, Reply};
 use crate::ids::{PartitionId, Position};
@@ -13,11 +14,6 @@ use bytes::Bytes;
 /// No entry of a partition's log is larger. An item has at most 400 KB, a batch of a restore a
 /// little over 1 MB.
 const ENTRY_BYTES_MAX: usize = 4 << 20;
-
-/// A store that cannot be trusted must not answer: the process ends, as on a failed fsync.
-pub(super) fn trust<T>(result: Result<T, StoreFault>) -> T {
-    result.unwrap_or_else(|fault| panic!("{fault}"))
-}
 
 impl<M: Mutants> Core<M> {
     /// The partition and what its leader keeps, if this node leads it and may append.
@@ -64,9 +60,12 @@ impl<M: Mutants> Core<M> {
                     Ok(led) => led,
                     Err(reply) => return self.answer(caller, reply, out),
                 };
-                let met = trust(lead.evaluate(state, &key, condition.as_ref(), return_old));
-                match met {
-                    Evaluated::Allowed(old) => {
+                match lead.evaluate(state, &key, condition.as_ref(), return_old) {
+                    Err(fault) => {
+                        self.lose_checkpoint(fault, now_ns, out);
+                        self.answer(caller, Reply::NotLeader(None), out);
+                    }
+                    Ok(Evaluated::Allowed(old)) => {
                         let old = old.filter(|_| return_old);
                         let write = Write { request, key, item };
                         self.append_write(
@@ -78,11 +77,11 @@ impl<M: Mutants> Core<M> {
                             out,
                         );
                     }
-                    Evaluated::Refused { old, after: None } => {
+                    Ok(Evaluated::Refused { old, after: None }) => {
                         let reply = self.if_leased(partition, Reply::ConditionFailed(old), now_ns);
                         self.answer(caller, reply, out);
                     }
-                    Evaluated::Refused { old, after: Some(index) } => {
+                    Ok(Evaluated::Refused { old, after: Some(index) }) => {
                         lead.wait(index, Waiter { caller, reply: Reply::ConditionFailed(old) });
                     }
                 }
@@ -171,11 +170,14 @@ impl<M: Mutants> Core<M> {
         consistent: bool,
         now_ns: u64,
     ) -> Result<&Partition, Reply> {
-        let Some(Hosted { replica, machine: Machine::Partition(state, _), .. }) =
+        let Some(Hosted { replica, machine: Machine::Partition(state, _), health, .. }) =
             self.hosted.get(&partition)
         else {
             return Err(Reply::NotHosted);
         };
+        if *health != Health::Sound {
+            return Err(Reply::NotLeader(replica.leader()));
+        }
         let newest = replica.is_ready() && replica.has_lease(self.surroundings(now_ns));
         if newest || !consistent { Ok(state) } else { Err(Reply::NotLeader(replica.leader())) }
     }
@@ -186,11 +188,26 @@ impl<M: Mutants> Core<M> {
         key: &ItemKey,
         consistent: bool,
         now_ns: u64,
-    ) -> Reply {
+    ) -> Result<Reply, StoreFault> {
         match self.readable(partition, consistent, now_ns) {
-            Ok(state) => Reply::Item(trust(state.store().get(key))),
-            Err(reply) => reply,
+            Ok(state) => state.store().get(key).map(Reply::Item),
+            Err(reply) => Ok(reply),
         }
+    }
+
+    /// Answers a read; who finds its checkpoint damaged by it is no leader any more.
+    pub(super) fn answer_read(
+        &mut self,
+        caller: Caller,
+        read: Result<Reply, StoreFault>,
+        now_ns: u64,
+        out: &mut Output,
+    ) {
+        let reply = read.unwrap_or_else(|fault| {
+            self.lose_checkpoint(fault, now_ns, out);
+            Reply::NotLeader(None)
+        });
+        self.answer(caller, reply, out);
     }
 
     pub(super) fn scan(
@@ -200,10 +217,10 @@ impl<M: Mutants> Core<M> {
         (items_max, bytes_max): (usize, usize),
         consistent: bool,
         now_ns: u64,
-    ) -> Reply {
+    ) -> Result<Reply, StoreFault> {
         let state = match self.readable(partition, consistent, now_ns) {
             Ok(state) => state,
-            Err(reply) => return reply,
+            Err(reply) => return Ok(reply),
         };
         let (mut items, mut bytes, mut more) = (Vec::new(), 0, false);
         let mut take = |key: &ItemKey, item: &Bytes| {
@@ -214,8 +231,8 @@ impl<M: Mutants> Core<M> {
             }
             !more
         };
-        trust(state.store().scan(after, &mut take));
-        Reply::Page { items, more }
+        state.store().scan(after, &mut take)?;
+        Ok(Reply::Page { items, more })
     }
 
     // Commits and leadership.
@@ -230,7 +247,8 @@ impl<M: Mutants> Core<M> {
         let Some(hosted) = self.hosted.get_mut(&partition) else { return };
         let term = hosted.replica.term();
         let Machine::Partition(state, lead) = &mut hosted.machine else { return };
-        trust(state.apply(position.index, payload));
+        // What a quorum holds and nobody understands is a bug, or another version's: stop.
+        state.apply(position.index, payload).unwrap_or_else(|fault| panic!("{fault}"));
         let Some(lead) = lead else { return };
         let key = match Command::decode(payload) {
             Ok(Some(Command::Write(write))) => Some(write.key),

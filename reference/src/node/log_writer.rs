@@ -10,7 +10,9 @@ use crate::env::{Env, File};
 use crate::ids::NodeId;
 use crate::wal;
 use bytes::Bytes;
+use std::cell::Cell;
 use std::io;
+use std::rc::Rc;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
 const DIR: &str = "log";
@@ -36,14 +38,27 @@ pub enum LogError {
     },
 }
 
+/// What the writer is asked to do, in order.
+#[derive(Debug)]
+pub(super) enum LogJob {
+    /// Write this.
+    Append(LogRecord),
+    /// Begin anew with these, and remove what was before.
+    Compact(Vec<LogRecord>),
+}
+
 /// The log, open for appending.
 #[derive(Debug)]
 pub(super) struct LogWriter<E: Env> {
     env: E,
     node: NodeId,
     file: E::File,
+    /// The oldest segment that is there.
+    oldest: u64,
     segment: u64,
     segment_bytes: u64,
+    /// The size of all segments, for those who decide when to compact.
+    log_bytes: Rc<Cell<u64>>,
     segment_bytes_max: u64,
     lsn_durable: u64,
 }
@@ -73,6 +88,10 @@ impl<E: Env> LogWriter<E> {
                 if tail.torn_bytes > 0 {
                     file.truncate(tail.valid_len).await?;
                 }
+                // After a sync that failed, the page cache shows what no later sync will write
+                // (LWN 752063): only what is written again is sure to be written.
+                let newest = segments.last().expect("it has a tail").1.clone();
+                file.write_at(0, newest.slice(..tail.valid_len as usize)).await?;
                 file.sync().await?;
                 // The last process may have died before it had synced the segment's name.
                 env.sync_dir(DIR).await?;
@@ -84,11 +103,25 @@ impl<E: Env> LogWriter<E> {
             }
             (None, _) => begin_segment(env, node, wal::FIRST_SEGMENT, next_lsn).await?,
         };
-        let env = env.clone();
-        let lsn_durable = next_lsn - 1;
-        let writer =
-            Self { env, node, file, segment, segment_bytes, segment_bytes_max, lsn_durable };
+        let sealed = segments.iter().filter(|(it, _)| *it < segment);
+        let log_bytes = segment_bytes + sealed.map(|(_, bytes)| bytes.len() as u64).sum::<u64>();
+        let writer = Self {
+            env: env.clone(),
+            node,
+            file,
+            oldest: segments.first().map_or(segment, |(it, _)| *it),
+            segment,
+            segment_bytes,
+            log_bytes: Rc::new(Cell::new(log_bytes)),
+            segment_bytes_max,
+            lsn_durable: next_lsn - 1,
+        };
         Ok((writer, records))
+    }
+
+    /// The size of the log on disk, in bytes, as it changes.
+    pub(super) fn log_bytes(&self) -> Rc<Cell<u64>> {
+        Rc::clone(&self.log_bytes)
     }
 
     /// The last record that is durable.
@@ -99,9 +132,7 @@ impl<E: Env> LogWriter<E> {
     /// Appends records and makes them durable.
     pub(super) async fn write(&mut self, records: &[LogRecord]) -> io::Result<()> {
         if self.segment_bytes >= self.segment_bytes_max {
-            let (next, first_lsn) = (self.segment + 1, self.lsn_durable + 1);
-            let begun = begin_segment(&self.env, self.node, next, first_lsn).await?;
-            (self.file, self.segment, self.segment_bytes) = begun;
+            self.next_segment().await?;
         }
         let mut batch = Vec::new();
         let mut lsn = self.lsn_durable;
@@ -111,24 +142,70 @@ impl<E: Env> LogWriter<E> {
             wal::append_record(&mut batch, lsn, self.lsn_durable, KIND, &payload);
         }
         self.segment_bytes += batch.len() as u64;
+        self.log_bytes.set(self.log_bytes.get() + batch.len() as u64);
         self.file.append(batch.into()).await?;
         self.file.sync().await?;
         self.lsn_durable = lsn;
         Ok(())
     }
 
+    async fn next_segment(&mut self) -> io::Result<()> {
+        let (next, first_lsn) = (self.segment + 1, self.lsn_durable + 1);
+        let begun = begin_segment(&self.env, self.node, next, first_lsn).await?;
+        (self.file, self.segment, self.segment_bytes) = begun;
+        Ok(())
+    }
+
+    /// Begins anew with `records`, which say all that the log must still say.
+    async fn compact(&mut self, records: &[LogRecord]) -> io::Result<()> {
+        self.next_segment().await?;
+        self.write(records).await?;
+        while self.oldest < self.segment {
+            self.env.remove(&path(self.oldest)).await?;
+            // One at a time: of several names that were not synced, any may come back, and a hole
+            // between two segments is no log.
+            self.env.sync_dir(DIR).await?;
+            self.oldest += 1;
+        }
+        self.log_bytes.set(self.segment_bytes);
+        Ok(())
+    }
+
+    async fn carry_out(&mut self, batch: &mut Vec<LogRecord>, job: LogJob) -> io::Result<()> {
+        match job {
+            LogJob::Append(record) => batch.push(record),
+            LogJob::Compact(records) => {
+                if !batch.is_empty() {
+                    self.write(&std::mem::take(batch)).await?;
+                }
+                self.compact(&records).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything that waits, in as few writes as can be.
+    async fn write_waiting(
+        &mut self,
+        first: LogJob,
+        jobs: &mut UnboundedReceiver<LogJob>,
+    ) -> io::Result<()> {
+        let mut batch = Vec::new();
+        self.carry_out(&mut batch, first).await?;
+        while let Ok(next) = jobs.try_recv() {
+            self.carry_out(&mut batch, next).await?;
+        }
+        if batch.is_empty() { Ok(()) } else { self.write(&batch).await }
+    }
+
     /// Writes what comes until the node ends.
     pub(super) async fn run(
         mut self,
-        mut records: UnboundedReceiver<LogRecord>,
+        mut jobs: UnboundedReceiver<LogJob>,
         inputs: UnboundedSender<Input>,
     ) {
-        while let Some(first) = records.recv().await {
-            let mut batch = vec![first];
-            while let Ok(next) = records.try_recv() {
-                batch.push(next);
-            }
-            self.write(&batch).await.unwrap_or_else(|why| {
+        while let Some(first) = jobs.recv().await {
+            self.write_waiting(first, &mut jobs).await.unwrap_or_else(|why| {
                 panic!("the log of {} cannot be written ({why}): restart to recover", self.node)
             });
             let _ = inputs.send(Input::Persisted(self.lsn_durable));

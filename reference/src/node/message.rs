@@ -5,12 +5,12 @@ use crate::archive::format::PartRef;
 use crate::cut;
 use crate::expression::Condition;
 use crate::ids::{
-    BackupId, Epoch, HashRange, NodeId, PartitionId, Position, RestoreId, TableId, Term,
+    BackupId, Epoch, HashRange, Index, NodeId, PartitionId, Position, RestoreId, TableId, Term,
 };
 use crate::item::Item;
 use crate::metadata::{Applied, Backup, Command, ManifestRef, Refusal, Restore, Table};
 use crate::partition::{ItemKey, RequestId};
-use crate::replication::{self, Heartbeat, Record, Sender};
+use crate::replication::{self, Entry, Heartbeat, Record, Sender};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -209,6 +209,30 @@ pub enum Call {
         /// The entry.
         payload: Bytes,
     },
+    /// Take in a snapshot of a partition's state, batch by batch; the last is answered once the
+    /// state is durable.
+    Install(Box<Install>),
+}
+
+/// A batch of a snapshot that a leader sends to a follower.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Install {
+    /// The partition.
+    pub partition: PartitionId,
+    /// The term in which the sender leads it.
+    pub term: Term,
+    /// The last entry whose result the snapshot is.
+    pub at: Position,
+    /// The number of this batch, from 0 on.
+    pub batch: u64,
+    /// Items in key order, each with the entry that wrote it.
+    pub items: Vec<(ItemKey, Index, Bytes)>,
+    /// Consecutive entries behind `base`, the last at `at`: those that may not be archived.
+    pub tail: Vec<Entry>,
+    /// What the first entry of the tail follows.
+    pub base: Position,
+    /// The state besides items ([`super::Image`]), which ends the snapshot.
+    pub image: Option<Bytes>,
 }
 
 /// The answer to a call.
@@ -280,4 +304,17 @@ pub enum LogRecord {
     Dropped(PartitionId),
     /// Of one replica.
     Replica(PartitionId, Record),
+    /// All that a compacted log kept of one replica, but for the entries, which follow.
+    Kept(PartitionId, Box<Kept>),
+}
+
+/// What a compacted log keeps of one replica, beside its entries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// What is hosted; none for the metadata group.
+    pub spec: Option<HostSpec>,
+    /// The replica's term, and whom it voted for in it.
+    pub vote: (Term, Option<NodeId>),
+    /// The entry behind which its log begins.
+    pub base: Position,
 }

@@ -9,24 +9,31 @@
 //! flows   ─┼─> Input ─> Core::step ─> ┼─> log writer ─> fsync ─> Input::Persisted
 //! timer   ─┘                          └─> flows (archive, restore, catalog work)
 //! ```
+//!
+//! What was applied stays in memory until the next checkpoint writes it to [`crate::store`]; only
+//! behind that may the log forget.
 
 mod boot;
 mod catalog;
+mod checkpoint;
 mod core;
 mod data;
 mod hold;
+mod keeper;
 mod log_writer;
 mod message;
 mod once;
 mod replicas;
 mod shell;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 
 pub use self::core::{Config, Core, Flow, Hosted, Input, Machine, Output};
 pub use boot::{BootError, serve};
+pub use checkpoint::{Found, Health, Image, ImageState};
 pub use message::{
-    Call, CallError, Caller, Envelope, HostSpec, LogRecord, PartitionTarget, PeerMessage, Reply,
-    Wire,
+    Call, CallError, Caller, Envelope, HostSpec, Install, Kept, LogRecord, PartitionTarget,
+    PeerMessage, Reply, Wire,
 };
 pub use shell::Shell;

@@ -1,6 +1,7 @@
 //! The replicas of a node: carrying their messages, their log records and their commits; and the
 //! heartbeats, digests and campaigns that all of them share.
 
+use super::checkpoint::Health;
 use super::core::{Awaiting, Committed, Core, Machine, Output};
 use super::message::{Caller, HostSpec, LogRecord, PeerMessage, Reply};
 use crate::ids::{Incarnation, NodeId, PartitionId, Term};
@@ -36,7 +37,7 @@ impl<M: Mutants> Core<M> {
         for record in effects.records {
             let last = match &record {
                 Record::Entries(entries) => entries.last().map(crate::replication::Entry::position),
-                Record::Vote { .. } => None,
+                Record::Vote { .. } | Record::Reset(_) => None,
             };
             self.write_log(LogRecord::Replica(partition, record), out);
             if let Some(position) = last {
@@ -46,6 +47,14 @@ impl<M: Mutants> Core<M> {
         for (to, message) in effects.sends_after_persist {
             self.await_durable(Awaiting::Message(partition, to, message), out);
         }
+        for (to, at_least) in effects.snapshots {
+            self.send_snapshot(partition, to, at_least, out);
+        }
+    }
+
+    /// Answers once everything written so far is durable.
+    pub(super) fn answer_when_durable(&mut self, caller: Caller, reply: Reply, out: &mut Output) {
+        self.await_durable(Awaiting::Reply(caller, reply), out);
     }
 
     fn write_log(&mut self, record: LogRecord, out: &mut Output) {
@@ -100,6 +109,10 @@ impl<M: Mutants> Core<M> {
         now_ns: u64,
         out: &mut Output,
     ) {
+        let sound = self.hosted.get(&partition).is_some_and(|it| it.health == Health::Sound);
+        if !sound && matches!(message, Message::TakeOver { .. }) {
+            return;
+        }
         self.with_replica(partition, now_ns, out, |replica, at, effects| {
             replica.receive(from, sender, message, at, effects);
         });
@@ -126,7 +139,7 @@ impl<M: Mutants> Core<M> {
             self.changed.insert(partition);
             self.arm_campaign(partition, now_ns, now_ns);
         }
-        self.await_durable(Awaiting::Reply(caller, Reply::Done), out);
+        self.answer_when_durable(caller, Reply::Done, out);
     }
 
     pub(super) fn on_drop(&mut self, caller: Caller, partitions: &[PartitionId], out: &mut Output) {
@@ -136,11 +149,12 @@ impl<M: Mutants> Core<M> {
             self.disarm_campaign(partition);
             self.hosted.remove(&partition);
             self.lagging.remove(&partition);
+            self.gone.insert(partition);
             if self.dropped.insert(partition) {
                 self.write_log(LogRecord::Dropped(partition), out);
             }
         }
-        self.await_durable(Awaiting::Reply(caller, Reply::Done), out);
+        self.answer_when_durable(caller, Reply::Done, out);
     }
 
     // Following up on a replica's step.
@@ -172,7 +186,8 @@ impl<M: Mutants> Core<M> {
         } else {
             self.lagging.remove(&partition);
         }
-        if ready {
+        // Who has lost its state does not campaign, but may have won before it lost it.
+        if ready && self.hosted.get(&partition).is_some_and(|it| it.health == Health::Sound) {
             self.begin_lead(partition, now_ns, out);
         }
     }
@@ -180,6 +195,9 @@ impl<M: Mutants> Core<M> {
     fn apply_committed(&mut self, partition: PartitionId, now_ns: u64, out: &mut Output) {
         loop {
             let Some(hosted) = self.hosted.get(&partition) else { return };
+            if hosted.health != Health::Sound {
+                return;
+            }
             let (applied, table) = match &hosted.machine {
                 Machine::Partition(it, _) => (it.applied(), Some(it.table)),
                 Machine::Catalog(_, applied, _) => (*applied, None),
@@ -191,6 +209,8 @@ impl<M: Mutants> Core<M> {
             let (position, payload) = (entry.position(), entry.payload);
             let seen = Committed { table, partition, position, payload: payload.clone() };
             out.committed.push(seen);
+            self.unsaved_bytes += payload.len();
+            out.checkpoint |= self.unsaved_bytes > self.config.checkpoint_bytes_max;
             if table.is_some() {
                 self.apply_to_partition(partition, position, &payload, out);
             } else {
@@ -357,6 +377,10 @@ impl<M: Mutants> Core<M> {
         {
             let from_ns = now_ns + self.config.replication.election_ns;
             self.arm_campaign(partition, from_ns, now_ns);
+            // Without its state a replica could lead, but serve nobody.
+            if self.hosted.get(&partition).is_none_or(|it| it.health != Health::Sound) {
+                continue;
+            }
             self.with_replica(partition, now_ns, out, |replica, at, effects| {
                 replica.campaign(at, effects);
             });
@@ -381,6 +405,7 @@ impl<M: Mutants> Core<M> {
         }
         if now_ns >= self.next_heartbeat_ns {
             self.next_heartbeat_ns = now_ns + self.config.replication.heartbeat_ns;
+            self.ask_for_snapshots(out);
             let peers: Vec<NodeId> = self.liveness.peers().collect();
             peers.into_iter().for_each(|it| self.send_heartbeat(it, now_ns, out));
         }

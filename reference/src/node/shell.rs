@@ -1,11 +1,16 @@
 //! The thin shell: it waits, carries inputs to the core and outputs from it, and runs flows.
 
 use super::core::{Committed, Core, Flow, Input, Output};
-use super::message::{Call, CallError, Caller, Envelope, LogRecord, Reply, Wire};
+use super::keeper;
+use super::log_writer::LogJob;
+use super::message::{Call, CallError, Caller, Envelope, Reply, Wire};
 use super::once::Once;
+use super::snapshot;
 use crate::env::{Address, Env, Observed, timeout};
-use crate::ids::NodeId;
+use crate::ids::{NodeId, PartitionId, Position, Term};
 use crate::mutants::Mutants;
+use crate::partition::StoreFault;
+use crate::store::Checkpoint;
 use crate::{archive, metadata, restore, router};
 use bytes::Bytes;
 use std::cell::{Cell, Ref, RefCell};
@@ -15,27 +20,40 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
-use tokio::sync::{Mutex, oneshot};
+use tokio::sync::{Mutex, Notify, oneshot};
 
 /// Inputs taken in before outputs are carried out: messages to one node share an envelope.
 const INPUTS_PER_ROUND_MAX: usize = 64;
 
 /// What the flows of a node share.
-pub struct Shell<E, M> {
+pub struct Shell<E: Env, M> {
     inner: Rc<Inner<E, M>>,
 }
 
-impl<E, M> Clone for Shell<E, M> {
+impl<E: Env, M> Clone for Shell<E, M> {
     fn clone(&self) -> Self {
         Self { inner: Rc::clone(&self.inner) }
     }
 }
 
-struct Inner<E, M> {
+/// A node's own storage, as the shell reaches it.
+pub(super) struct Surface<E: Env> {
+    /// Items at rest.
+    pub(super) checkpoint: Checkpoint<E>,
+    /// The log's writer.
+    pub(super) log: UnboundedSender<LogJob>,
+    /// The log's size in bytes.
+    pub(super) log_bytes: Rc<Cell<u64>>,
+}
+
+struct Inner<E: Env, M> {
     env: E,
     core: RefCell<Core<M>>,
     inputs: UnboundedSender<Input>,
-    log: UnboundedSender<LogRecord>,
+    log: UnboundedSender<LogJob>,
+    log_bytes: Rc<Cell<u64>>,
+    checkpoint: RefCell<Checkpoint<E>>,
+    checkpoint_wanted: Notify,
     calls: RefCell<BTreeMap<u64, oneshot::Sender<Reply>>>,
     next_call: Cell<u64>,
     envelopes: Cell<u64>,
@@ -58,7 +76,7 @@ impl<E: Env, M: Mutants> Shell<E, M> {
         env: E,
         core: Core<M>,
         inputs: UnboundedSender<Input>,
-        log: UnboundedSender<LogRecord>,
+        surface: Surface<E>,
     ) -> Self {
         // Answers to calls of an earlier incarnation must not be taken for answers to these.
         let next_call = Cell::new(core.incarnation().0 << 40);
@@ -66,7 +84,10 @@ impl<E: Env, M: Mutants> Shell<E, M> {
             env,
             core: RefCell::new(core),
             inputs,
-            log,
+            log: surface.log,
+            log_bytes: surface.log_bytes,
+            checkpoint: RefCell::new(surface.checkpoint),
+            checkpoint_wanted: Notify::new(),
             calls: RefCell::new(BTreeMap::new()),
             next_call,
             envelopes: Cell::new(1),
@@ -114,6 +135,69 @@ impl<E: Env, M: Mutants> Shell<E, M> {
     /// The workers of this node that fill partitions.
     pub(crate) fn restoring(&self) -> &RefCell<restore::Workers> {
         &self.inner.restoring
+    }
+
+    // Checkpoints.
+
+    /// The items at rest.
+    pub(super) fn checkpoint(&self) -> Checkpoint<E> {
+        self.inner.checkpoint.borrow().clone()
+    }
+
+    /// Waits until a checkpoint is wanted before its time.
+    pub(super) async fn checkpoint_wanted(&self) {
+        self.inner.checkpoint_wanted.notified().await;
+    }
+
+    /// Makes a checkpoint.
+    pub(super) async fn save(&self) -> Result<(), StoreFault> {
+        let batch = self.inner.core.borrow_mut().begin_checkpoint();
+        self.checkpoint().commit(batch.clone()).await?;
+        let now_ns = self.env().now_ns();
+        self.with_core(|core, out| core.end_checkpoint(&batch, now_ns, out));
+        Ok(())
+    }
+
+    /// The checkpoint cannot be trusted any more.
+    pub(super) fn lose_checkpoint(&self, fault: StoreFault) {
+        let now_ns = self.env().now_ns();
+        self.with_core(|core, out| core.lose_checkpoint(fault, now_ns, out));
+    }
+
+    /// A fresh checkpoint is in place of one that was lost.
+    pub(super) fn refound(&self, fresh: Checkpoint<E>) {
+        self.inner.checkpoint.replace(fresh.clone());
+        self.with_core(|core, _| core.refound(Rc::new(fresh)));
+    }
+
+    /// The sending of a snapshot has ended.
+    pub(super) fn end_sending(
+        &self,
+        to: (PartitionId, NodeId),
+        installed: Option<(Term, Position)>,
+    ) {
+        let now_ns = self.env().now_ns();
+        self.with_core(|core, out| core.end_sending(to, installed, now_ns, out));
+    }
+
+    /// The size of the log on disk, in bytes.
+    pub(super) fn log_bytes(&self) -> u64 {
+        self.inner.log_bytes.get()
+    }
+
+    /// Begins the log anew with what it must still say.
+    pub(super) fn compact_log(&self) {
+        let kept = self.inner.core.borrow_mut().compact();
+        let _ = self.inner.log.send(LogJob::Compact(kept));
+    }
+
+    /// Lets a flow change the core outside of a step, and does what follows from it.
+    fn with_core(&self, change: impl FnOnce(&mut Core<M>, &mut Output)) {
+        let mut out = Output::default();
+        change(&mut self.inner.core.borrow_mut(), &mut out);
+        self.carry_out(out);
+        // What follows inside the core follows in a step.
+        let _ = self.inner.inputs.send(Input::Tick);
     }
 
     /// Asks `node` (possibly this one) to do something, and waits for its answer until
@@ -167,8 +251,23 @@ impl<E: Env, M: Mutants> Shell<E, M> {
                     self.inner.core.borrow_mut().step(now_ns, wall_ms, input, &mut out);
                 }
             }
+            self.pay_reads(&mut out);
             self.carry_out(out);
         }
+    }
+
+    /// Answers of a round that read from the disk wait until the disk has been paid its time.
+    fn pay_reads(&self, out: &mut Output) {
+        let checkpoint = self.checkpoint();
+        let reads = checkpoint.take_reads();
+        if reads.is_empty() {
+            return;
+        }
+        let (late, shell) = (out.take_replies(), self.clone());
+        self.env().spawn("read", async move {
+            checkpoint.pay(reads).await;
+            shell.carry_out(late);
+        });
     }
 
     fn poll_arrivals(
@@ -226,7 +325,7 @@ impl<E: Env, M: Mutants> Shell<E, M> {
             self.point(name, detail);
         }
         for record in out.log {
-            let _ = self.inner.log.send(record);
+            let _ = self.inner.log.send(LogJob::Append(record));
         }
         for (to, messages) in out.messages {
             let sender = self.core().liveness().signature(to);
@@ -242,6 +341,13 @@ impl<E: Env, M: Mutants> Shell<E, M> {
         }
         for flow in out.flows {
             self.start(flow);
+        }
+        if out.checkpoint {
+            self.inner.checkpoint_wanted.notify_one();
+        }
+        let fault = self.inner.core.borrow_mut().take_fault();
+        if let Some(fault) = fault {
+            self.env().spawn("refound", keeper::refound(self.clone(), fault));
         }
     }
 
@@ -260,6 +366,9 @@ impl<E: Env, M: Mutants> Shell<E, M> {
                     let reply = part.await;
                     shell.answer(caller, reply);
                 });
+            }
+            Flow::SendSnapshot { partition, to, term } => {
+                self.env().spawn("snapshot", snapshot::send(shell, partition, to, term));
             }
             Flow::RestorePartition { caller, restore, target, source, backup_key, manifest } => {
                 self.env().spawn("restore", async move {

@@ -14,5 +14,5 @@ mod tests;
 
 pub use command::{Command, ItemKey, RequestId, Write};
 pub use lead::{Evaluated, Hold, Lead, Marker, Queued, Waiter, decode_item, encode_item};
-pub use state::{Partition, RestoreProgress};
-pub use store::{Change, ItemStore, MemoryStore, StoreFault};
+pub use state::{Notes, Partition, RestoreProgress};
+pub use store::{Change, ItemStore, LayeredStore, StoreFault};

@@ -1,14 +1,17 @@
 //! The state machine of a partition: the same on every replica that applied the same entries.
 
 use super::command::{Command, ItemKey};
-use super::store::{Change, ItemStore, MemoryStore, StoreFault};
+use super::store::{Change, ItemStore, LayeredStore, StoreFault};
 use crate::archive::format::ChunkRef;
 use crate::ids::{Attempt, Epoch, HashRange, Index, PartitionId, RestoreId, TableId};
+use crate::store::{Base, Nothing, Versions};
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 /// How far the restore that fills a partition has come.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestoreProgress {
     /// The restore.
     pub restore: RestoreId,
@@ -31,26 +34,47 @@ pub struct Partition {
     pub range: HashRange,
     /// Which version of that range.
     pub epoch: Epoch,
-    store: MemoryStore,
+    store: LayeredStore,
+    notes: Notes,
+}
+
+/// What a partition's log builds besides items; a checkpoint and a snapshot carry it whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notes {
     markers: BTreeMap<Attempt, Index>,
     archive: Vec<ChunkRef>,
     restore: Option<RestoreProgress>,
 }
 
 impl Partition {
-    /// An empty partition.
+    /// An empty partition, which no checkpoint knows.
     #[must_use]
     pub fn new(id: PartitionId, table: TableId, range: HashRange, epoch: Epoch) -> Self {
-        Self {
-            id,
-            table,
-            range,
-            epoch,
-            store: MemoryStore::default(),
-            markers: BTreeMap::new(),
-            archive: Vec::new(),
-            restore: None,
-        }
+        let store = LayeredStore::new(id, Index(0), Rc::new(Nothing));
+        Self { id, table, range, epoch, store, notes: Notes::default() }
+    }
+
+    /// Goes on from a checkpoint: the entries up to `applied` made these notes, and the items that
+    /// `base` holds.
+    pub fn resume(&mut self, applied: Index, notes: Notes, base: Rc<dyn Base>) {
+        self.store = LayeredStore::new(self.id, applied, base);
+        self.notes = notes;
+    }
+
+    /// What was built besides items.
+    #[must_use]
+    pub fn notes(&self) -> &Notes {
+        &self.notes
+    }
+
+    /// Hands over the items that changed since the last checkpoint; they stay readable.
+    pub fn freeze(&mut self) -> Rc<Versions> {
+        self.store.freeze()
+    }
+
+    /// The checkpoint holds what was frozen.
+    pub fn thaw(&mut self) {
+        self.store.thaw();
     }
 
     /// The last entry applied.
@@ -68,25 +92,25 @@ impl Partition {
     /// Where the marker of an attempt stands, if it was applied.
     #[must_use]
     pub fn marker(&self, attempt: Attempt) -> Option<Index> {
-        self.markers.get(&attempt).copied()
+        self.notes.markers.get(&attempt).copied()
     }
 
     /// The archived runs of entries, in order and without holes from index 1 on.
     #[must_use]
     pub fn archive(&self) -> &[ChunkRef] {
-        &self.archive
+        &self.notes.archive
     }
 
     /// The last entry that stands in the archive.
     #[must_use]
     pub fn archived_through(&self) -> Index {
-        Index(self.archive.last().map_or(0, |it| it.last))
+        Index(self.notes.archive.last().map_or(0, |it| it.last))
     }
 
     /// How far the restore that fills this partition has come.
     #[must_use]
     pub fn restore(&self) -> Option<&RestoreProgress> {
-        self.restore.as_ref()
+        self.notes.restore.as_ref()
     }
 
     /// Applies the committed entry at `at`.
@@ -105,21 +129,22 @@ impl Partition {
             }
             None => Vec::new(),
         };
-        self.store.apply(at, changes)
+        self.store.apply(at, changes);
+        Ok(())
     }
 
     fn note(&mut self, at: Index, command: Command) {
         match command {
             Command::Marker { attempt, .. } => {
-                self.markers.insert(attempt, at);
+                self.notes.markers.insert(attempt, at);
             }
             // Two leaders may have archived the same entries; the first to say so is believed.
             Command::Archived(chunk) if chunk.first == self.archived_through().next().0 => {
-                self.archive.push(chunk);
+                self.notes.archive.push(chunk);
             }
             Command::Archived(_) => {}
             Command::Loaded { restore, .. } => {
-                let progress = self.restore.get_or_insert_with(|| Self::fresh(restore));
+                let progress = self.notes.restore.get_or_insert_with(|| Self::fresh(restore));
                 progress.complete = true;
             }
             Command::Write(_) | Command::Load { .. } => unreachable!("they change items"),
@@ -137,7 +162,7 @@ impl Partition {
         after: Option<ItemKey>,
         items: Vec<(ItemKey, Bytes)>,
     ) -> Vec<Change> {
-        let progress = self.restore.get_or_insert_with(|| Self::fresh(restore));
+        let progress = self.notes.restore.get_or_insert_with(|| Self::fresh(restore));
         if progress.restore != restore || progress.through != after || progress.complete {
             return Vec::new();
         }

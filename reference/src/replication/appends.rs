@@ -1,6 +1,6 @@
 //! Appends: from a leader's log into its followers', and what is committed by that.
 
-use super::log::Entry;
+use super::log::{Entry, Log};
 use super::message::{Effects, Message, Record, Sender};
 use super::replica::{Progress, Replica, Role, Surroundings};
 use crate::ids::{Index, NodeId, Position};
@@ -54,7 +54,11 @@ impl Replica {
         let Role::Leader(leadership) = &mut self.role else { return };
         let Some(progress) = leadership.progress.get_mut(&node) else { return };
         let before = Index(progress.next.0 - 1);
-        let term = self.log.term_at(before).expect("a follower is not ahead of its leader");
+        let Some(term) = self.log.term_at(before) else {
+            // What the follower lacks is gone from the log: it needs the state that came of it.
+            progress.sent_ns = now_ns;
+            return effects.snapshots.push((node, Index(0)));
+        };
         let entries = self.log.batch(progress.next, self.settings.append_bytes_max);
         progress.next = entries.last().map_or(progress.next, |it| it.index.next());
         progress.sent_ns = now_ns;
@@ -135,6 +139,17 @@ impl Replica {
         }
     }
 
+    /// An append that begins before this log's base, without what the base covers: that is
+    /// committed, so it is the leader's as well.
+    fn behind_base(&self, previous: Position, mut entries: Vec<Entry>) -> (Position, Vec<Entry>) {
+        let base = self.log.base();
+        if previous.index >= base.index {
+            return (previous, entries);
+        }
+        entries.retain(|it| it.index > base.index);
+        (base, entries)
+    }
+
     pub(super) fn on_append(
         &mut self,
         from: NodeId,
@@ -144,6 +159,7 @@ impl Replica {
         promise: u64,
         effects: &mut Effects,
     ) {
+        let (previous, entries) = self.behind_base(previous, entries);
         if self.log.term_at(previous.index) != Some(previous.term) {
             let behind = Index(previous.index.0.saturating_sub(1));
             let hint = self.log.last().index.min(behind).max(self.commit);
@@ -205,6 +221,48 @@ impl Replica {
         if next < it.next {
             it.next = next;
             self.send_append(from, now_ns, effects);
+        }
+    }
+
+    /// The state machine's checkpoint holds everything up to `last`: the log may forget it.
+    pub fn forget_through(&mut self, last: Index) {
+        self.log.forget_through(last.min(self.commit));
+    }
+
+    /// Up to where the log may forget without making a live follower need a snapshot.
+    #[must_use]
+    pub fn needed_by_followers(&self, at: Surroundings<'_>) -> Index {
+        let Role::Leader(leadership) = &self.role else { return self.log.last().index };
+        let alive = leadership.progress.iter().filter(|(it, _)| at.liveness.alive(**it, at.now_ns));
+        alive.map(|(_, it)| it.matched).fold(self.log.last().index, Index::min)
+    }
+
+    /// The state machine has taken in a snapshot as of `at`, durably; `tail` are the entries up to
+    /// there that nobody has archived, behind `base`. They take the place of a log that does not
+    /// lead on from the snapshot; one that does stays, with what it holds beyond.
+    pub fn install(
+        &mut self,
+        at: Position,
+        base: Position,
+        tail: Vec<Entry>,
+        effects: &mut Effects,
+    ) {
+        if self.log.term_at(at.index) != Some(at.term) {
+            self.log = Log::behind(base);
+            self.persisted = base.index;
+            tail.iter().for_each(|it| self.log.push(it.clone()));
+            effects.records.extend([Record::Reset(base), Record::Entries(tail)]);
+        }
+        self.commit = self.commit.max(at.index);
+    }
+
+    /// A follower has taken in a snapshot as of `at`, durably.
+    pub fn on_installed(&mut self, node: NodeId, at: Position, now_ns: u64, effects: &mut Effects) {
+        let Role::Leader(leadership) = &mut self.role else { return };
+        if let Some(it) = leadership.progress.get_mut(&node) {
+            it.matched = it.matched.max(at.index);
+            it.next = it.matched.next();
+            self.send_append(node, now_ns, effects);
         }
     }
 }

@@ -98,6 +98,11 @@ impl Replica {
         successor.is_some()
     }
 
+    /// Ceases to lead: it cannot serve any more.
+    pub fn abdicate(&mut self, effects: &mut Effects) {
+        self.step_down(self.term, effects);
+    }
+
     /// Whether this replica's log and promises allow it to elect `candidate`.
     pub(super) fn would_elect(
         &self,

@@ -76,6 +76,13 @@ pub enum Message {
         /// The last committed entry.
         position: Position,
     },
+    /// The sender's log is whole, but the state that came of it is lost: it needs a snapshot.
+    WantsSnapshot {
+        /// The sender's term.
+        term: Term,
+        /// An older one than this is of no use: the sender's log begins here.
+        at_least: Index,
+    },
     /// The leader asks the receiver to campaign at once.
     TakeOver {
         /// The leader's term.
@@ -96,6 +103,7 @@ impl Message {
             | Self::Appended { term, .. }
             | Self::Rejected { term, .. }
             | Self::Committed { term, .. }
+            | Self::WantsSnapshot { term, .. }
             | Self::TakeOver { term } => *term,
         }
     }
@@ -122,6 +130,8 @@ pub enum Record {
     },
     /// Entries; they replace whatever stood at their indexes and behind.
     Entries(Vec<Entry>),
+    /// The log begins anew behind this committed position; what stood in it is void.
+    Reset(Position),
 }
 
 /// What one step of a replica asks its node to do.
@@ -131,6 +141,8 @@ pub struct Effects {
     pub sends: Vec<(NodeId, Message)>,
     /// Messages that may leave once `records` are durable. The sender itself may be addressed.
     pub sends_after_persist: Vec<(NodeId, Message)>,
+    /// Followers that need a snapshot, as of this entry at least.
+    pub snapshots: Vec<(NodeId, Index)>,
     /// To be made durable, in this order.
     pub records: Vec<Record>,
     /// The replica began or ceased to lead, or follows somebody else.

@@ -6,7 +6,7 @@ use super::Settings;
 use super::liveness::Liveness;
 use super::log::Log;
 use super::message::{Effects, Message, Record, Sender};
-use crate::ids::{Incarnation, Index, NodeId, Term};
+use crate::ids::{Incarnation, Index, NodeId, Position, Term};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How far a follower has come, as its leader knows.
@@ -116,7 +116,33 @@ impl Replica {
                 entries.into_iter().for_each(|it| self.log.push(it));
                 self.persisted = self.log.last().index;
             }
+            Record::Reset(base) => {
+                self.log = Log::behind(base);
+                (self.commit, self.persisted) = (base.index, base.index);
+            }
         }
+    }
+
+    /// Takes back what a compacted log kept of this replica; its entries follow.
+    pub fn recover_kept(&mut self, vote: (Term, Option<NodeId>), base: Position) {
+        (self.term, self.voted_for) = vote;
+        self.recover(Record::Reset(base));
+    }
+
+    /// Takes note that a checkpoint as of `at` holds the state: what it holds was committed.
+    /// Answers whether the log leads on from there; if not, state and log do not fit together.
+    pub fn recover_checkpoint(&mut self, at: Position) -> bool {
+        let fits = self.log.term_at(at.index) == Some(at.term);
+        if fits {
+            self.commit = self.commit.max(at.index);
+        }
+        fits
+    }
+
+    /// Whom this replica voted for in its term.
+    #[must_use]
+    pub fn voted_for(&self) -> Option<NodeId> {
+        self.voted_for
     }
 
     /// The current term.
@@ -255,6 +281,9 @@ impl Replica {
             Message::Rejected { term, hint } if term == self.term => {
                 self.on_rejected(from, hint, at.now_ns, effects);
             }
+            Message::WantsSnapshot { term, at_least } if term == self.term && self.is_leader() => {
+                effects.snapshots.push((from, at_least));
+            }
             Message::TakeOver { term } if term == self.term && !self.is_leader() => {
                 self.pre_vote(true, effects);
             }
@@ -269,6 +298,7 @@ impl Replica {
             Message::Appended { .. }
             | Message::Rejected { .. }
             | Message::Committed { .. }
+            | Message::WantsSnapshot { .. }
             | Message::TakeOver { .. } => {}
         }
     }

@@ -109,6 +109,11 @@ impl Cluster {
             config.restore_batch_items = shape.restore_batch_items;
             config.archive_interval_ns = 500_000_000;
             config.log_segment_bytes_max = 256 << 10;
+            // Small enough for checkpoints, compactions and snapshots to happen in a short run.
+            config.log_bytes_max = 128 << 10;
+            config.log_retained_entries_max = 64;
+            config.checkpoint_interval_ns = 700_000_000;
+            config.snapshot_batch_bytes = 16 << 10;
             let (recorder, mutants) = (recorder.clone(), mutants.clone());
             world.boot(*host, move |process| {
                 let env = SimEnv::new(process, shape.nodes, recorder.clone());

@@ -9,7 +9,7 @@ use crate::item::PrimaryKey;
 use crate::metadata::{Cluster, NodeInfo};
 use crate::mutants::NoMutants;
 use crate::node::{
-    Call, Config, Core, Envelope, HostSpec, Input, Machine, Output, PeerMessage, Reply,
+    Call, Config, Core, Envelope, Found, HostSpec, Input, Machine, Output, PeerMessage, Reply,
 };
 use crate::partition::{Command, ItemKey, Lead, Partition, RequestId};
 use crate::replication::{Entry, Sender};
@@ -50,7 +50,7 @@ impl Bench {
         let cluster = Cluster { nodes, partitions_on_demand: 1, region, account };
         let core = |node| {
             let config = Config::new(NodeId(node), cluster.clone());
-            Core::new(config, NoMutants, Vec::new(), Incarnation(1), 0, 0)
+            Core::new(config, NoMutants, Found::nothing(), Incarnation(1), 0)
         };
         let mut bench = Self {
             cores: (0..size).map(core).collect(),

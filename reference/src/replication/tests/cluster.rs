@@ -114,7 +114,7 @@ impl Node {
         for record in effects.records {
             let last = match &record {
                 Record::Entries(entries) => entries.last().map(Entry::position),
-                Record::Vote { .. } => None,
+                Record::Vote { .. } | Record::Reset(_) => None,
             };
             self.records.push(record);
             let entries = last.map(|it| (self.records.len(), Awaiting::Entries(it)));
