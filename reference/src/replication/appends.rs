@@ -86,7 +86,7 @@ impl Replica {
 
     /// Sends again what was not acknowledged in time, to peers that are alive.
     pub fn resend(&mut self, at: Surroundings<'_>, effects: &mut Effects) {
-        let (last, commit) = (self.log.last().index, self.commit);
+        let (last, commit, first) = (self.log.last().index, self.commit, self.first_to_send());
         let resend_ns = self.settings.resend_ns;
         for node in self.others() {
             let Role::Leader(leadership) = &mut self.role else { return };
@@ -94,19 +94,26 @@ impl Replica {
             let lacks = it.lacks(last, commit);
             let late = at.now_ns >= it.sent_ns + resend_ns;
             if lacks && late && at.liveness.alive(node, at.now_ns) {
-                it.next = it.matched.next();
+                it.next = it.matched.next().max(first);
                 self.send_append(node, at.now_ns, effects);
             }
         }
     }
 
+    /// A follower of which nothing is known is asked from here on: only if it says that it has less
+    /// does it need a snapshot.
+    fn first_to_send(&self) -> Index {
+        self.log.base().index.next()
+    }
+
     /// Forgets that `node` accepted this leader: it does not think so any more. It is asked again.
     pub fn reassert(&mut self, node: NodeId, now_ns: u64, effects: &mut Effects) {
+        let first = self.first_to_send();
         if let Role::Leader(leadership) = &mut self.role
             && let Some(progress) = leadership.progress.get_mut(&node)
         {
             progress.accepted_by = None;
-            progress.next = progress.matched.next();
+            progress.next = progress.matched.next().max(first);
             self.send_append(node, now_ns, effects);
         }
     }
