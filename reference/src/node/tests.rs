@@ -3,6 +3,7 @@
 //! The cores exchange envelopes in memory; one test acts as coordinator and as client.
 
 mod bench;
+mod checkpoints;
 mod holds;
 mod leaders;
 mod random;

@@ -143,6 +143,16 @@ impl Bench {
         &self.cores[node]
     }
 
+    pub(super) fn core_mut(&mut self, node: usize) -> &mut Core<NoMutants> {
+        &mut self.cores[node]
+    }
+
+    /// A node hears this from another, whoever sent it.
+    pub(super) fn deliver(&mut self, from: NodeId, to: usize, envelope: Envelope) {
+        self.step(to, Input::Peer(from, envelope));
+        self.run();
+    }
+
     fn machine(&self, node: usize) -> (&Partition, Option<&Lead<Call>>) {
         match &self.cores[node].hosted()[&P].machine {
             Machine::Partition(state, lead) => (state, lead.as_ref()),
