@@ -155,11 +155,15 @@ fn names_after(seed: u64, sync: bool) -> Vec<String> {
 }
 
 #[test]
-fn changes_of_names_survive_in_order() {
+fn changes_of_one_name_survive_in_order_and_those_of_others_apart() {
     let seen: BTreeSet<Vec<String>> = (0..100).map(|seed| names_after(seed, false)).collect();
     let names = |names: &[&str]| names.iter().map(|it| it.to_string()).collect::<Vec<String>>();
-    let legal =
-        [names(&["current", "old"]), names(&["current", "new", "old"]), names(&["current"])];
+    let legal = [
+        names(&["current", "new", "old"]),
+        names(&["current", "new"]),
+        names(&["current", "old"]),
+        names(&["current"]),
+    ];
     assert_eq!(seen, legal.into_iter().collect());
     assert!((0..50).all(|seed| names_after(seed, true) == ["current"]));
 }
