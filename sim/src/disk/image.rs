@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use super::names::NameTable;
 
-// Error numbers of Linux (asm-generic/errno-base.h).
+// Error numbers of Linux (asm-generic/errno-base.h and errno.h).
 pub(super) const ENOENT: i32 = 2;
 pub(super) const EIO: i32 = 5;
 const EBADF: i32 = 9;
@@ -20,6 +20,7 @@ pub(super) const ENOTDIR: i32 = 20;
 pub(super) const EISDIR: i32 = 21;
 pub(super) const EINVAL: i32 = 22;
 const ENOSPC: i32 = 28;
+pub(super) const ENOTEMPTY: i32 = 39;
 
 pub(super) fn error<T>(number: i32) -> io::Result<T> {
     Err(io::Error::from_raw_os_error(number))

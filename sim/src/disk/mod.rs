@@ -157,7 +157,7 @@ impl Disk {
     ///
     /// # Errors
     /// ENOENT if the file or the target's directory is not there, EISDIR if the target is
-    /// a directory; for a directory ENOTDIR if the target is a file, and EINVAL otherwise,
+    /// a directory (ENOTEMPTY if it is the file's own); for a directory ENOTDIR if the target is a file, and EINVAL otherwise,
     /// since this disk does not rename directories.
     pub fn rename(&self, from: &str, to: &str) -> Completion<io::Result<()>> {
         let both = format!("{from}\0{to}");

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
-use super::image::{EEXIST, EINVAL, EISDIR, ENOENT, ENOTDIR, InodeId, error};
+use super::image::{EEXIST, EINVAL, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY, InodeId, error};
 
 /// A change to names that is not known to be durable.
 #[derive(Clone, Debug)]
@@ -181,16 +181,21 @@ impl NameTable {
         Ok(())
     }
 
-    /// Checks in the order in which Linux does: both directories, both names, their kinds.
+    /// Checks in the order in which Linux does: both directories, the old name, whether one
+    /// path lies in the other, and what kinds they are of.
     pub(super) fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
         self.cached.check_dir(parent(from))?;
         self.cached.check_dir(parent(to))?;
         let inode = match self.cached.files.get(from) {
             Some(&inode) => inode,
             None if !self.cached.has_dir(from) => return error(ENOENT),
+            None if parent(to) == from => return error(EINVAL),
             None if self.cached.files.contains_key(to) => return error(ENOTDIR),
             None => return error(EINVAL),
         };
+        if parent(from) == to {
+            return error(ENOTEMPTY);
+        }
         if self.cached.has_dir(to) {
             return error(EISDIR);
         }
