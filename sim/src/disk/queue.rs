@@ -215,6 +215,16 @@ mod tests {
     }
 
     #[test]
+    fn the_background_waits_for_the_bus_too() {
+        // Ten megabytes in the foreground, on fewer channels than there are.
+        let settings = DiskSettings { parallel: 32, background_wait_ns_max: u64::MAX, ..SETTINGS };
+        let foreground = (0..10).map(|it| job(it, 0, 20_000, 1_000_000));
+        let jobs = foreground.chain([in_background(job(10, 0, 50_000, 65_536))]);
+        let over = run(&jobs.collect::<Vec<_>>(), &settings);
+        assert_eq!((over[&9], over[&10]), (10_020_000, 10_020_000 + 50_000 + 65_536));
+    }
+
+    #[test]
     fn an_idle_disk_serves_the_background_at_once() {
         let jobs = [in_background(job(0, 0, 100, 0)), in_background(job(1, 0, 100, 0))];
         assert_eq!(run(&jobs, &SETTINGS), BTreeMap::from([(0, 100), (1, 200)]));

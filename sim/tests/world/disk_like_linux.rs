@@ -207,7 +207,7 @@ fn possible(step: Step, files: usize, linux: &Linux) -> Option<Step> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(128))]
     #[test]
     fn the_same_operations_give_the_same_results(
         steps in prop::collection::vec(step(), 1..80),

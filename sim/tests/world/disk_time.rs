@@ -134,10 +134,16 @@ fn what_waits_at_a_crash_does_not_hold_up_the_next_process() {
     let (world, node) = world_with_node(5);
     steady(&world, node);
     let file = create(&world, &world.host(node).disk(), "file");
-    let writes: Vec<_> = (0..1_000).map(|_| file.in_background().write_at(0, block())).collect();
-    drop((writes, file));
+    let late = file.in_background();
+    let writes = |file: &File| (0..1_000).map(|_| file.write_at(0, block())).collect::<Vec<_>>();
+    drop((writes(&file), writes(&late), file, late));
     world.restart(node);
+    let disk = world.host(node).disk();
     let begin_ns = world.now_ns();
-    run(&world, world.host(node).disk().sync_dir(""));
+    run(&world, disk.sync_dir(""));
+    assert_eq!(world.now_ns() - begin_ns, 50_000);
+    let file = run(&world, disk.open("file"));
+    let begin_ns = world.now_ns();
+    run(&world, file.in_background().sync());
     assert_eq!(world.now_ns() - begin_ns, 50_000);
 }
