@@ -157,8 +157,8 @@ impl Disk {
     ///
     /// # Errors
     /// ENOENT if the file or the target's directory is not there, EISDIR if the target is
-    /// a directory (ENOTEMPTY if it is the file's own); for a directory ENOTDIR if the target is a file, and EINVAL otherwise,
-    /// since this disk does not rename directories.
+    /// a directory (ENOTEMPTY if it is the file's own). This disk does not rename
+    /// directories: ENOTDIR if the target is a file, and EINVAL otherwise.
     pub fn rename(&self, from: &str, to: &str) -> Completion<io::Result<()>> {
         let both = format!("{from}\0{to}");
         let (from, to) = (from.to_string(), to.to_string());
