@@ -55,7 +55,7 @@ mod world;
 
 pub use completion::Completion;
 pub use dice::Dice;
-pub use disk::{Disk, DiskSettings, File};
+pub use disk::{Disk, DiskFaults, DiskSettings, File};
 pub use hash::RollingHash;
 pub use host::{Host, HostId, WORLD_EPOCH_MS};
 pub use log::{EventRecord, rehash};

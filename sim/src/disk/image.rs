@@ -1,5 +1,4 @@
-//! What a disk holds: inodes and names, each as the running system sees it and as it is
-//! on the medium, with the changes in between.
+//! What a disk holds: files by inode, and the names that lead to them (`names.rs`).
 //!
 //! A change is applied to the page cache at once and kept, in order, until a sync makes
 //! it durable. Which of the kept changes outlive a power loss is settled in `crash.rs`.
@@ -10,15 +9,20 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
-// Error numbers of Linux (asm-generic/errno-base.h).
-const ENOENT: i32 = 2;
-const EBADF: i32 = 9;
-const EEXIST: i32 = 17;
-const ENOTDIR: i32 = 20;
-const EISDIR: i32 = 21;
-const EINVAL: i32 = 22;
+use super::names::NameTable;
 
-fn error<T>(number: i32) -> io::Result<T> {
+// Error numbers of Linux (asm-generic/errno-base.h and errno.h).
+pub(super) const ENOENT: i32 = 2;
+pub(super) const EIO: i32 = 5;
+const EBADF: i32 = 9;
+pub(super) const EEXIST: i32 = 17;
+pub(super) const ENOTDIR: i32 = 20;
+pub(super) const EISDIR: i32 = 21;
+pub(super) const EINVAL: i32 = 22;
+const ENOSPC: i32 = 28;
+pub(super) const ENOTEMPTY: i32 = 39;
+
+pub(super) fn error<T>(number: i32) -> io::Result<T> {
     Err(io::Error::from_raw_os_error(number))
 }
 
@@ -56,7 +60,7 @@ impl Change {
 pub(super) struct Inode {
     pub(super) durable: Vec<u8>,
     pub(super) cached: Vec<u8>,
-    /// What leads from `durable` to `cached`.
+    /// What leads from `durable` to `cached`, but for what a failed sync forgot.
     pub(super) pending: VecDeque<Change>,
     /// How many changes were made durable before those.
     hardened: u64,
@@ -65,91 +69,46 @@ pub(super) struct Inode {
 }
 
 impl Inode {
-    fn change(&mut self, change: Change) {
+    pub(super) fn change(&mut self, change: Change) {
         change.apply(&mut self.cached);
         self.pending.push_back(change);
     }
 
-    fn harden(&mut self, mark: u64) {
+    /// How many changes there were so far.
+    fn mark(&self) -> u64 {
+        self.hardened + self.pending.len() as u64
+    }
+
+    /// Makes durable the changes before `mark`.
+    pub(super) fn harden(&mut self, mark: u64) {
         while self.hardened < mark {
             let change = self.pending.pop_front().expect("a mark counts changes that were made");
             change.apply(&mut self.durable);
             self.hardened += 1;
         }
     }
-}
 
-/// A change to names that is not known to be durable.
-#[derive(Clone, Debug)]
-pub(super) enum NameChange {
-    CreateDir { dir: String },
-    Link { path: String, inode: InodeId },
-    Unlink { path: String },
-    Rename { from: String, to: String, inode: InodeId },
-}
-
-impl NameChange {
-    fn paths(&self) -> (&str, Option<&str>) {
-        match self {
-            Self::CreateDir { dir: path } | Self::Link { path, .. } | Self::Unlink { path } => {
-                (path, None)
-            }
-            Self::Rename { from, to, .. } => (from, Some(to)),
-        }
-    }
-
-    fn is_in(&self, dir: &str) -> bool {
-        let (path, other) = self.paths();
-        parent(path) == dir || other.is_some_and(|it| parent(it) == dir)
-    }
-
-    fn shares_path_with(&self, other: &Self) -> bool {
-        let ((a, b), (c, d)) = (self.paths(), other.paths());
-        a == c || Some(a) == d || b == Some(c) || (b.is_some() && b == d)
-    }
-}
-
-/// Directories and the names in them.
-#[derive(Clone, Default)]
-pub(super) struct Names {
-    dirs: BTreeSet<String>,
-    pub(super) files: BTreeMap<String, InodeId>,
-}
-
-impl Names {
-    pub(super) fn apply(&mut self, change: &NameChange) {
-        match change {
-            NameChange::CreateDir { dir } => {
-                self.dirs.insert(dir.clone());
-            }
-            NameChange::Link { path, inode } => {
-                self.files.insert(path.clone(), *inode);
-            }
-            NameChange::Unlink { path } => {
-                self.files.remove(path);
-            }
-            NameChange::Rename { from, to, inode } => {
-                self.files.remove(from);
-                self.files.insert(to.clone(), *inode);
+    /// The sync of the changes before `mark` failed: their data is marked clean although
+    /// it was not written. The lengths that were set are no data, and stay pending.
+    pub(super) fn forget(&mut self, mark: u64) {
+        let covered = mark.saturating_sub(self.hardened) as usize;
+        for change in self.pending.iter_mut().take(covered) {
+            if let Change::Write { data, .. } = change {
+                *data = Bytes::new();
             }
         }
     }
 
-    fn has_dir(&self, dir: &str) -> bool {
-        dir.is_empty() || self.dirs.contains(dir)
+    /// The file is what is on the medium.
+    pub(super) fn drop_cache(&mut self) {
+        if self.cached != self.durable {
+            self.cached.clone_from(&self.durable);
+        }
     }
 
-    /// Drops the names in directories that are not there: nothing leads to them.
-    pub(super) fn drop_unreachable(&mut self) {
-        let dirs = std::mem::take(&mut self.dirs);
-        self.files.retain(|path, _| parent(path).is_empty() || dirs.contains(parent(path)));
-        self.dirs = dirs;
+    fn is_open(&self) -> bool {
+        Rc::strong_count(&self.open) > 1
     }
-}
-
-/// The directory a path lies in; `""` is the root.
-fn parent(path: &str) -> &str {
-    path.rsplit_once('/').map_or("", |(dir, _)| dir)
 }
 
 /// The content of one disk.
@@ -157,20 +116,14 @@ fn parent(path: &str) -> &str {
 pub(super) struct DiskImage {
     pub(super) inodes: BTreeMap<InodeId, Inode>,
     inodes_made: u64,
-    pub(super) names: Names,
-    pub(super) durable_names: Names,
-    /// What leads from `durable_names` to `names`, each with its number.
-    pub(super) pending_names: Vec<(u64, NameChange)>,
-    name_changes: u64,
+    pub(super) names: NameTable,
+    /// In bytes; `None` is without bounds.
+    pub(super) capacity: Option<u64>,
+    /// How many operations were refused for want of space since somebody asked.
+    pub(super) refused: u64,
 }
 
 impl DiskImage {
-    fn change_names(&mut self, change: NameChange) {
-        self.names.apply(&change);
-        self.pending_names.push((self.name_changes, change));
-        self.name_changes += 1;
-    }
-
     fn inode(&self, inode: InodeId) -> io::Result<&Inode> {
         self.inodes.get(&inode).map_or_else(|| error(EBADF), Ok)
     }
@@ -180,99 +133,42 @@ impl DiskImage {
     }
 
     pub(super) fn create_dir(&mut self, dir: &str) -> io::Result<()> {
-        if dir.is_empty() || dir.contains('/') {
-            return error(EINVAL);
-        }
-        if self.names.has_dir(dir) || self.names.files.contains_key(dir) {
-            return error(EEXIST);
-        }
-        self.change_names(NameChange::CreateDir { dir: dir.to_string() });
-        Ok(())
+        self.names.create_dir(dir)
     }
 
     pub(super) fn find(&self, path: &str) -> io::Result<InodeId> {
-        match self.names.files.get(path) {
-            Some(&inode) => Ok(inode),
-            None if self.names.has_dir(path) => error(EISDIR),
-            None => error(ENOENT),
-        }
+        self.names.cached().find(path)
     }
 
     pub(super) fn create(&mut self, path: &str) -> io::Result<InodeId> {
-        if self.names.files.contains_key(path) || self.names.has_dir(path) {
-            return error(EEXIST);
-        }
-        if !self.names.has_dir(parent(path)) {
-            return error(ENOENT);
-        }
+        self.names.check_free(path)?;
         let inode = InodeId(self.inodes_made);
         self.inodes_made += 1;
         self.inodes.insert(inode, Inode::default());
-        self.change_names(NameChange::Link { path: path.to_string(), inode });
+        self.names.link(path, inode);
         Ok(inode)
     }
 
-    fn check_dir(&self, dir: &str) -> io::Result<()> {
-        match self.names.has_dir(dir) {
-            true => Ok(()),
-            false if self.names.files.contains_key(dir) => error(ENOTDIR),
-            false => error(ENOENT),
-        }
-    }
-
     pub(super) fn list(&self, dir: &str) -> io::Result<Vec<String>> {
-        self.check_dir(dir)?;
-        let files = self.names.files.keys().filter(|it| parent(it) == dir);
-        let dirs = self.names.dirs.iter().filter(|_| dir.is_empty());
-        let name = |path: &String| path.rsplit('/').next().unwrap_or(path).to_string();
-        let names: BTreeSet<String> = files.chain(dirs).map(name).collect();
-        Ok(names.into_iter().collect())
+        self.names.list(dir)
     }
 
     pub(super) fn remove(&mut self, path: &str) -> io::Result<()> {
-        self.find(path)?;
-        self.change_names(NameChange::Unlink { path: path.to_string() });
-        Ok(())
+        self.names.unlink(path)
     }
 
     pub(super) fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
-        let inode = self.find(from)?;
-        if self.names.has_dir(to) {
-            return error(EISDIR);
-        }
-        if !self.names.has_dir(parent(to)) {
-            return error(ENOENT);
-        }
-        // Linux does nothing when both names are the same file.
-        if from != to {
-            let (from, to) = (from.to_string(), to.to_string());
-            self.change_names(NameChange::Rename { from, to, inode });
-        }
+        self.names.rename(from, to)
+    }
+
+    pub(super) fn sync_dir(&mut self, dir: &str, mark: u64) -> io::Result<()> {
+        self.names.sync(dir, mark)?;
+        self.free_inodes();
         Ok(())
     }
 
-    /// How many changes to names there were so far.
-    pub(super) fn names_mark(&self) -> u64 {
-        self.name_changes
-    }
-
-    /// Makes durable the changes before `mark` to names in `dir`, and the earlier ones
-    /// they build on. Nothing else: a program that forgot another directory finds out.
-    pub(super) fn sync_dir(&mut self, dir: &str, mark: u64) -> io::Result<()> {
-        self.check_dir(dir)?;
-        let mut hardened: Vec<(u64, NameChange)> = Vec::new();
-        for (number, change) in self.pending_names.iter().rev() {
-            let needed = hardened.iter().any(|(_, it)| it.shares_path_with(change));
-            if *number < mark && (needed || change.is_in(dir)) {
-                hardened.push((*number, change.clone()));
-            }
-        }
-        hardened.reverse();
-        for (_, change) in &hardened {
-            self.durable_names.apply(change);
-        }
-        let is_hardened = |number| hardened.iter().any(|(it, _)| *it == number);
-        self.pending_names.retain(|(number, _)| !is_hardened(*number));
+    pub(super) fn forget_dir(&mut self, dir: &str, mark: u64) -> io::Result<()> {
+        self.names.forget(dir, mark)?;
         self.free_inodes();
         Ok(())
     }
@@ -290,18 +186,46 @@ impl DiskImage {
 
     /// Frees the inodes to which no name leads, nor may lead after a power loss.
     pub(super) fn free_inodes(&mut self) {
-        let mut linked: BTreeSet<InodeId> = self.names.files.values().copied().collect();
-        linked.extend(self.durable_names.files.values());
-        linked.extend(self.pending_names.iter().filter_map(|(_, change)| match change {
-            NameChange::Link { inode, .. } | NameChange::Rename { inode, .. } => Some(*inode),
-            NameChange::CreateDir { .. } | NameChange::Unlink { .. } => None,
-        }));
-        self.inodes.retain(|id, inode| linked.contains(id) || Rc::strong_count(&inode.open) > 1);
+        let linked = self.names.linked();
+        self.inodes.retain(|id, inode| linked.contains(id) || inode.is_open());
     }
 
+    /// How many bytes more the files may hold. A file takes its length, holes included, as
+    /// long as it has a name or is open.
+    fn room(&self) -> u64 {
+        let Some(capacity) = self.capacity else {
+            return u64::MAX;
+        };
+        let named: BTreeSet<InodeId> = self.names.cached().inodes().collect();
+        let takes_space = |(id, inode): &(&InodeId, &Inode)| named.contains(id) || inode.is_open();
+        let taken = self.inodes.iter().filter(takes_space).map(|(_, it)| it.cached.len() as u64);
+        capacity.saturating_sub(taken.sum())
+    }
+
+    /// Grows a file to `len` bytes at most: gives the length that there is room for.
+    fn limit(&self, inode: InodeId, len: u64) -> io::Result<u64> {
+        let now = self.inode(inode)?.cached.len() as u64;
+        if len <= now {
+            return Ok(len);
+        }
+        Ok(len.min(now.saturating_add(self.room())))
+    }
+
+    /// Where the disk is full, as much is written as there is room for, as by a program
+    /// that goes on after a short write.
     pub(super) fn write_at(&mut self, inode: InodeId, offset: u64, data: Bytes) -> io::Result<()> {
+        let end = offset + data.len() as u64;
+        let limit = self.limit(inode, end)?;
+        let fits = if data.is_empty() { 0 } else { limit.saturating_sub(offset) };
+        let is_full = fits < data.len() as u64;
+        let data = if is_full { data.slice(..fits as usize) } else { data };
         self.inode_mut(inode)?.change(Change::Write { offset, data });
-        Ok(())
+        if is_full { self.refuse() } else { Ok(()) }
+    }
+
+    fn refuse(&mut self) -> io::Result<()> {
+        self.refused += 1;
+        error(ENOSPC)
     }
 
     pub(super) fn read_at(&self, inode: InodeId, offset: u64, len: usize) -> io::Result<Bytes> {
@@ -311,22 +235,36 @@ impl DiskImage {
         Ok(Bytes::copy_from_slice(&content[start..end]))
     }
 
+    /// How many bytes there are from `offset` on.
+    pub(super) fn held(&self, inode: InodeId, offset: u64) -> usize {
+        let content = self.inodes.get(&inode).map_or(0, |it| it.cached.len());
+        content.saturating_sub(usize::try_from(offset).unwrap_or(usize::MAX))
+    }
+
     pub(super) fn len(&self, inode: InodeId) -> io::Result<u64> {
         Ok(self.inode(inode)?.cached.len() as u64)
     }
 
     pub(super) fn set_len(&mut self, inode: InodeId, len: u64) -> io::Result<()> {
+        if self.limit(inode, len)? < len {
+            return self.refuse();
+        }
         self.inode_mut(inode)?.change(Change::SetLen(len));
         Ok(())
     }
 
     /// How many changes the file has seen so far.
     pub(super) fn mark(&self, inode: InodeId) -> u64 {
-        self.inodes.get(&inode).map_or(0, |it| it.hardened + it.pending.len() as u64)
+        self.inodes.get(&inode).map_or(0, Inode::mark)
     }
 
     pub(super) fn sync(&mut self, inode: InodeId, mark: u64) -> io::Result<()> {
         self.inode_mut(inode)?.harden(mark);
+        Ok(())
+    }
+
+    pub(super) fn forget(&mut self, inode: InodeId, mark: u64) -> io::Result<()> {
+        self.inode_mut(inode)?.forget(mark);
         Ok(())
     }
 }

@@ -22,8 +22,8 @@ fn text(text: &'static str) -> Bytes {
 fn errors_are_those_of_linux() {
     let (world, node) = world_with_node(1);
     let disk = world.host(node).disk();
-    let (enoent, eexist, enotdir, eisdir, einval) =
-        (Some(2), Some(17), Some(20), Some(21), Some(22));
+    let (enoent, eexist, enotdir, eisdir) = (Some(2), Some(17), Some(20), Some(21));
+    let (einval, enotempty) = (Some(22), Some(39));
     assert_eq!(number(&world, disk.open("file")), enoent);
     assert_eq!(number(&world, disk.create("wal/1")), enoent);
     assert_eq!(number(&world, disk.list("wal")), enoent);
@@ -34,11 +34,13 @@ fn errors_are_those_of_linux() {
     assert_eq!(number(&world, disk.create("wal/1")), eexist);
     assert_eq!(number(&world, disk.open("wal")), eisdir);
     assert_eq!(number(&world, disk.remove("wal")), eisdir);
-    assert_eq!(number(&world, disk.rename("wal/1", "wal")), eisdir);
+    assert_eq!(number(&world, disk.rename("wal/1", "wal")), enotempty);
     assert_eq!(number(&world, disk.rename("wal/2", "wal/3")), enoent);
     assert_eq!(number(&world, disk.rename("wal/1", "nowhere/3")), enoent);
     assert_eq!(number(&world, disk.create("file")), None);
     assert_eq!(number(&world, disk.list("file")), enotdir);
+    assert_eq!(number(&world, disk.create("file/1")), enotdir);
+    assert_eq!(number(&world, disk.rename("file", "wal")), eisdir);
     assert_eq!(number(&world, disk.sync_dir("nowhere")), enoent);
     assert_eq!(number(&world, disk.remove("file")), None);
     assert_eq!(number(&world, disk.remove("file")), enoent);

@@ -1,6 +1,9 @@
 //! What a world promises, one file per subject. One binary, since each costs a link.
 
 mod disk;
+mod disk_faults;
+mod disk_like_linux;
+mod disk_time;
 mod network;
 mod object_store;
 mod power_loss;
