@@ -18,10 +18,12 @@ mod hold;
 mod log_writer;
 mod message;
 mod once;
+mod query;
 mod replicas;
 mod shell;
 #[cfg(test)]
 mod tests;
+mod update;
 
 pub use self::core::{Config, Core, Flow, Hosted, Input, Machine, Output};
 pub use boot::{BootError, serve};
