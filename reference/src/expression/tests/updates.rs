@@ -240,8 +240,11 @@ type Numbers = BTreeMap<&'static str, i64>;
 
 const ATTRIBUTES: [&str; 4] = ["a", "b", "c", "d"];
 
+fn name() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(ATTRIBUTES.to_vec())
+}
+
 fn step() -> impl Strategy<Value = Step> {
-    let name = || prop::sample::select(ATTRIBUTES.to_vec());
     prop_oneof![
         name().prop_map(Step::Set),
         (name(), name(), any::<bool>()).prop_map(|(a, b, plus)| Step::SetSum(a, b, plus)),
@@ -302,8 +305,8 @@ fn item_of(numbers: &Numbers) -> Item {
 proptest! {
     #[test]
     fn updates_do_what_the_model_does(
-        old in prop::collection::btree_map(prop::sample::select(ATTRIBUTES.to_vec()), -9..9_i64, 0..4),
-        steps in prop::collection::btree_map(prop::sample::select(ATTRIBUTES.to_vec()), step(), 1..4),
+        old in prop::collection::btree_map(name(), -9..9_i64, 0..4),
+        steps in prop::collection::btree_map(name(), step(), 1..4),
     ) {
         let steps: Vec<(&str, Step)> = steps.into_iter().collect();
         let text = text_of(&steps);
