@@ -6,3 +6,4 @@ mod bench;
 mod holds;
 mod leaders;
 mod random;
+mod updates;
