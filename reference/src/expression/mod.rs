@@ -1,9 +1,10 @@
 //! Expressions: conditions on an item, updates of an item, and conditions on the key of a query.
 //!
-//! A router parses the texts once, with their placeholders; what was parsed travels to the
-//! partition's leader, which evaluates it against the item that is there. Projection expressions
-//! are not part of this service, and updates and key conditions know top-level attributes only.
-//! Reserved words are not refused as attribute names.
+//! A router parses the texts once, with their placeholders. Parsed conditions and updates travel to
+//! the partition's leader, which evaluates them against the item that is there; of a condition on
+//! a key, the range of keys does. Projection expressions are not part of this service, and updates
+//! and key conditions know top-level attributes only. Reserved words are not refused as attribute
+//! names.
 
 mod ast;
 mod cursor;

@@ -300,11 +300,11 @@ impl Session {
             consistent_read: true,
         };
         let invoked = self.history.borrow_mut().invoke_read(by.client, id, self.now_ns());
-        if let Ok(Ok(Response::GetItem(output))) = self.call(by, Request::GetItem(input)).await {
-            if let Some(seen) = seen(output.item.as_ref()) {
-                self.last_seen.borrow_mut().insert(key, seen);
-                self.history.borrow_mut().acknowledge_read(invoked, seen, self.now_ns());
-            }
+        if let Ok(Ok(Response::GetItem(output))) = self.call(by, Request::GetItem(input)).await
+            && let Some(seen) = seen(output.item.as_ref())
+        {
+            self.last_seen.borrow_mut().insert(key, seen);
+            self.history.borrow_mut().acknowledge_read(invoked, seen, self.now_ns());
         }
     }
 
