@@ -110,13 +110,14 @@ impl fmt::Display for Seen {
     }
 }
 
-/// The state a conditional write demands and, when it succeeds, replaces.
+/// The state a conditional write demands and, when it succeeds, replaces. An update depends on
+/// the version it replaced in the same way, and says which that was when it is acknowledged.
 pub type Replaced = Seen;
 
 /// What an operation does to its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum OperationKind {
-    /// Writes the whole item (`PutItem`, or an `UpdateItem` that sets every attribute).
+    /// Leaves an item (`PutItem`, or an `UpdateItem`).
     Put,
     /// Removes the item; of an absent item it changes nothing.
     Delete,
@@ -148,7 +149,7 @@ pub struct Operation {
     pub kind: OperationKind,
     /// The identity of a put or delete; `None` for reads.
     pub write: Option<WriteId>,
-    /// The state that a conditional write demanded.
+    /// The state that a conditional write demanded, or that an acknowledged update replaced.
     pub conditional: Option<Replaced>,
     /// When the call was made.
     pub invoke_ns: u64,
@@ -230,6 +231,11 @@ impl History {
     /// The write was answered with success at `now_ns`.
     pub fn acknowledge(&mut self, op: OpId, now_ns: u64) {
         self.answer(op, Outcome::Acknowledged, now_ns);
+    }
+
+    /// The update was answered with success at `now_ns`, and with the state that it replaced.
+    pub fn acknowledge_update(&mut self, op: OpId, replaced: Replaced, now_ns: u64) {
+        self.answer(op, Outcome::Acknowledged, now_ns).conditional = Some(replaced);
     }
 
     /// The read was answered at `now_ns` with what it saw.

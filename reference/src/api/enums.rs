@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::item::ValidationError;
+
 /// Declares an enumeration whose values have names on the wire: `as_str`, `ALL`, `Display` and
 /// `FromStr` follow from one list.
 macro_rules! wire_enum {
@@ -137,11 +139,41 @@ wire_enum! {
 }
 
 wire_enum! {
-    /// What a write answers.
+    /// What a write answers; all but UpdateItem know the first two only.
     ReturnValues {
         /// Nothing: the default.
         None = "NONE",
         /// The item as it was before.
         AllOld = "ALL_OLD",
+        /// The attributes that were changed, as they were before.
+        UpdatedOld = "UPDATED_OLD",
+        /// The item as it is now.
+        AllNew = "ALL_NEW",
+        /// The attributes that were changed, as they are now.
+        UpdatedNew = "UPDATED_NEW",
+    }
+}
+
+impl ReturnValues {
+    /// Refuses what only UpdateItem may be asked for.
+    ///
+    /// # Errors
+    /// It is neither NONE nor ALL_OLD.
+    pub(crate) fn check_old_or_none(self) -> Result<(), ValidationError> {
+        match self {
+            Self::None | Self::AllOld => Ok(()),
+            _ => Err(ValidationError::new("ReturnValues can only be ALL_OLD or NONE")),
+        }
+    }
+}
+
+wire_enum! {
+    /// What a query answers. The other values of the API are about indexes and projections,
+    /// which this service does not have.
+    Select {
+        /// The items: the default.
+        AllAttributes = "ALL_ATTRIBUTES",
+        /// Their number.
+        Count = "COUNT",
     }
 }

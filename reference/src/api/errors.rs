@@ -106,6 +106,18 @@ operation_error! {
 }
 
 operation_error! {
+    /// Errors of UpdateItem.
+    UpdateItemError {
+        /// The table does not exist, or is not open for data yet.
+        #[error("Requested resource not found")]
+        ResourceNotFound,
+        /// The condition does not hold; nothing was changed.
+        #[error("The conditional request failed")]
+        ConditionalCheckFailed,
+    }
+}
+
+operation_error! {
     /// Errors of DeleteItem.
     DeleteItemError {
         /// The table does not exist, or is not open for data yet.
@@ -114,6 +126,15 @@ operation_error! {
         /// The condition does not hold; nothing was changed.
         #[error("The conditional request failed")]
         ConditionalCheckFailed,
+    }
+}
+
+operation_error! {
+    /// Errors of Query.
+    QueryError {
+        /// The table does not exist, or is not open for data yet.
+        #[error("Requested resource not found")]
+        ResourceNotFound,
     }
 }
 
@@ -224,7 +245,9 @@ pub enum ApiError {
     ListTables(#[from] ListTablesError),
     PutItem(#[from] PutItemError),
     GetItem(#[from] GetItemError),
+    UpdateItem(#[from] UpdateItemError),
     DeleteItem(#[from] DeleteItemError),
+    Query(#[from] QueryError),
     Scan(#[from] ScanError),
     CreateBackup(#[from] CreateBackupError),
     DescribeBackup(#[from] DescribeBackupError),

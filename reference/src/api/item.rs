@@ -1,4 +1,4 @@
-//! Items: PutItem, GetItem, DeleteItem and Scan.
+//! Items: PutItem, GetItem, DeleteItem and Scan. UpdateItem and Query have files of their own.
 
 use std::collections::BTreeMap;
 
@@ -42,7 +42,8 @@ impl PutItemInput {
     /// Checks everything that can be told without the table's key schema.
     ///
     /// # Errors
-    /// The name, the item's limits, or placeholders without an expression.
+    /// The name, the item's limits, placeholders without an expression, or what is to be
+    /// returned.
     pub fn validate(&self) -> Result<(), ValidationError> {
         Shape::new().name("tableName", &self.table_name).finish()?;
         check_placeholders(
@@ -50,6 +51,7 @@ impl PutItemInput {
             &self.expression_attribute_names,
             &self.expression_attribute_values,
         )?;
+        self.return_values.check_old_or_none()?;
         validate_item(&self.item)
     }
 
@@ -104,14 +106,15 @@ impl DeleteItemInput {
     /// Checks everything that can be told without the table's key schema.
     ///
     /// # Errors
-    /// The name, or placeholders without an expression.
+    /// The name, placeholders without an expression, or what is to be returned.
     pub fn validate(&self) -> Result<(), ValidationError> {
         Shape::new().name("tableName", &self.table_name).finish()?;
         check_placeholders(
             &self.condition_expression,
             &self.expression_attribute_names,
             &self.expression_attribute_values,
-        )
+        )?;
+        self.return_values.check_old_or_none()
     }
 
     /// The parsed condition, if there is one. [`Self::validate`] comes first.
@@ -132,7 +135,7 @@ pub struct DeleteItemOutput {
     pub attributes: Option<Item>,
 }
 
-fn check_placeholders(
+pub(super) fn check_placeholders(
     expression: &Option<String>,
     names: &BTreeMap<String, String>,
     values: &BTreeMap<String, AttributeValue>,

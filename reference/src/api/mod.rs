@@ -10,8 +10,10 @@ mod enums;
 mod errors;
 mod item;
 mod operation;
+mod query;
 mod shape;
 mod table;
+mod update;
 pub mod wire_error;
 
 pub use arn::{BackupArn, TableArn, table_name_of};
@@ -22,21 +24,25 @@ pub use backup::{
     SourceTableDetails,
 };
 pub use enums::{
-    BackupStatus, BackupType, BackupTypeFilter, BillingMode, KeyType, ReturnValues, TableStatus,
+    BackupStatus, BackupType, BackupTypeFilter, BillingMode, KeyType, ReturnValues, Select,
+    TableStatus,
 };
 pub use errors::{
     ApiError, CreateBackupError, CreateTableError, DeleteBackupError, DeleteItemError,
     DeleteTableError, DescribeBackupError, DescribeTableError, GetItemError, ListBackupsError,
-    ListTablesError, PutItemError, RestoreTableFromBackupError, ScanError,
+    ListTablesError, PutItemError, QueryError, RestoreTableFromBackupError, ScanError,
+    UpdateItemError,
 };
 pub use item::{
     DeleteItemInput, DeleteItemOutput, GetItemInput, GetItemOutput, PutItemInput, PutItemOutput,
     ScanInput, ScanOutput,
 };
 pub use operation::{Operation, Request, Response};
+pub use query::{QueryInput, QueryOutput};
 pub use table::{
     AttributeDefinition, CreateTableInput, CreateTableOutput, DeleteTableInput, DeleteTableOutput,
     DescribeTableInput, DescribeTableOutput, KeySchemaElement, ListTablesInput, ListTablesOutput,
     ProvisionedThroughput, RestoreSummary, TableDescription, TableId,
 };
+pub use update::{UpdateItemInput, UpdateItemOutput};
 pub use wire_error::{ExceptionName, WireError};

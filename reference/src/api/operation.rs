@@ -21,8 +21,12 @@ wire_enum! {
         PutItem = "PutItem",
         /// Reads an item.
         GetItem = "GetItem",
+        /// Changes attributes of an item, or creates it.
+        UpdateItem = "UpdateItem",
         /// Deletes an item.
         DeleteItem = "DeleteItem",
+        /// Reads the items of one partition key, a page at a time.
+        Query = "Query",
         /// Reads all items, a page at a time.
         Scan = "Scan",
         /// Backs up a table.
@@ -48,7 +52,9 @@ pub enum Request {
     ListTables(ListTablesInput),
     PutItem(PutItemInput),
     GetItem(GetItemInput),
+    UpdateItem(UpdateItemInput),
     DeleteItem(DeleteItemInput),
+    Query(QueryInput),
     Scan(ScanInput),
     CreateBackup(CreateBackupInput),
     DescribeBackup(DescribeBackupInput),
@@ -67,7 +73,9 @@ pub enum Response {
     ListTables(ListTablesOutput),
     PutItem(PutItemOutput),
     GetItem(GetItemOutput),
+    UpdateItem(UpdateItemOutput),
     DeleteItem(DeleteItemOutput),
+    Query(QueryOutput),
     Scan(ScanOutput),
     CreateBackup(CreateBackupOutput),
     DescribeBackup(DescribeBackupOutput),
@@ -80,9 +88,11 @@ impl Operation {
     /// Whether an [`ExceptionName::InternalServerError`] leaves open if something was changed.
     pub fn writes(self) -> bool {
         match self {
-            Self::DescribeTable | Self::ListTables | Self::GetItem | Self::Scan => false,
+            Self::DescribeTable | Self::ListTables => false,
+            Self::GetItem | Self::Query | Self::Scan => false,
             Self::DescribeBackup | Self::ListBackups => false,
-            Self::CreateTable | Self::DeleteTable | Self::PutItem | Self::DeleteItem => true,
+            Self::CreateTable | Self::DeleteTable => true,
+            Self::PutItem | Self::UpdateItem | Self::DeleteItem => true,
             Self::CreateBackup | Self::DeleteBackup | Self::RestoreTableFromBackup => true,
         }
     }
@@ -98,7 +108,9 @@ impl Request {
             Self::ListTables(_) => Operation::ListTables,
             Self::PutItem(_) => Operation::PutItem,
             Self::GetItem(_) => Operation::GetItem,
+            Self::UpdateItem(_) => Operation::UpdateItem,
             Self::DeleteItem(_) => Operation::DeleteItem,
+            Self::Query(_) => Operation::Query,
             Self::Scan(_) => Operation::Scan,
             Self::CreateBackup(_) => Operation::CreateBackup,
             Self::DescribeBackup(_) => Operation::DescribeBackup,
@@ -121,7 +133,9 @@ impl Request {
             Self::ListTables(request) => request.validate(),
             Self::PutItem(request) => request.validate(),
             Self::GetItem(request) => request.validate(),
+            Self::UpdateItem(request) => request.validate(),
             Self::DeleteItem(request) => request.validate(),
+            Self::Query(request) => request.validate(),
             Self::Scan(request) => request.validate(),
             Self::CreateBackup(request) => request.validate(),
             Self::DescribeBackup(request) => request.validate(),

@@ -110,7 +110,9 @@ impl ApiError {
             Self::ListTables(error) => list_tables(error),
             Self::PutItem(error) => put_item(error),
             Self::GetItem(error) => get_item(error),
+            Self::UpdateItem(error) => update_item(error),
             Self::DeleteItem(error) => delete_item(error),
+            Self::Query(error) => query(error),
             Self::Scan(error) => scan(error),
             Self::CreateBackup(error) => create_backup(error),
             Self::DescribeBackup(error) => describe_backup(error),
@@ -184,11 +186,32 @@ fn get_item(error: &GetItemError) -> ExceptionName {
     }
 }
 
+fn update_item(error: &UpdateItemError) -> ExceptionName {
+    use UpdateItemError as E;
+    match error {
+        E::ResourceNotFound => ExceptionName::ResourceNotFound,
+        E::ConditionalCheckFailed => ExceptionName::ConditionalCheckFailed,
+        E::Validation(_) => ExceptionName::Validation,
+        E::Throttling => ExceptionName::Throttling,
+        E::InternalServerError(_) => ExceptionName::InternalServerError,
+    }
+}
+
 fn delete_item(error: &DeleteItemError) -> ExceptionName {
     use DeleteItemError as E;
     match error {
         E::ResourceNotFound => ExceptionName::ResourceNotFound,
         E::ConditionalCheckFailed => ExceptionName::ConditionalCheckFailed,
+        E::Validation(_) => ExceptionName::Validation,
+        E::Throttling => ExceptionName::Throttling,
+        E::InternalServerError(_) => ExceptionName::InternalServerError,
+    }
+}
+
+fn query(error: &QueryError) -> ExceptionName {
+    use QueryError as E;
+    match error {
+        E::ResourceNotFound => ExceptionName::ResourceNotFound,
         E::Validation(_) => ExceptionName::Validation,
         E::Throttling => ExceptionName::Throttling,
         E::InternalServerError(_) => ExceptionName::InternalServerError,

@@ -18,7 +18,7 @@ pub(super) enum TokenKind {
     Value,
     /// A list index.
     Digits,
-    /// A comparator, a bracket, a point or a comma.
+    /// An operator, a bracket, a point or a comma.
     Symbol,
 }
 
@@ -77,7 +77,7 @@ fn token<'a>(input: &mut &'a str) -> ModalResult<(TokenKind, &'a str)> {
         ('#', take_while(1.., is_name_char)).take().map(|text| (TokenKind::Name, text)),
         (':', take_while(1.., is_name_char)).take().map(|text| (TokenKind::Value, text)),
         alt(("<>", "<=", ">=")).map(|text| (TokenKind::Symbol, text)),
-        one_of(['=', '<', '>', '(', ')', ',', '.', '[', ']'])
+        one_of(['=', '<', '>', '+', '-', '(', ')', ',', '.', '[', ']'])
             .take()
             .map(|text| (TokenKind::Symbol, text)),
     ))

@@ -4,8 +4,6 @@
 //! A text that breaks the grammar is refused for that before anything else; of the other
 //! refusals the first in the text is told.
 
-use std::collections::BTreeMap;
-
 use super::ast::{Comparator, Operand, Path, Predicate, Step};
 use super::cursor::{Cursor, is_reserved};
 use super::lexer::{Token, TokenKind, tokens};
@@ -18,45 +16,54 @@ use crate::item::{AttributeType, AttributeValue};
 /// Parses a whole condition.
 pub(super) fn parse(
     text: &str,
-    names: &BTreeMap<String, String>,
-    values: &BTreeMap<String, AttributeValue>,
+    placeholders: &mut Placeholders<'_>,
 ) -> Result<Predicate, ExpressionError> {
-    if text.trim_ascii().is_empty() {
-        return Err(ExpressionError::Empty);
-    }
-    if text.len() > TEXT_BYTES_MAX {
-        return Err(ExpressionError::TooLong(text.len()));
-    }
-    let mut parser = Parser {
-        cursor: Cursor::new(text, tokens(text)?),
-        depth: 0,
-        operators: 0,
-        last_group: None,
-        placeholders: Placeholders::new(names, values)?,
-        refusal: None,
-    };
+    let mut parser = Parser::new(text, placeholders)?;
     let predicate = parser.or()?;
-    if parser.cursor.peek().is_some() {
-        return Err(parser.cursor.syntax_error());
-    }
-    match parser.refusal {
-        Some(refusal) => Err(refusal),
-        None => parser.placeholders.finish().map(|()| predicate),
-    }
+    parser.finish(predicate)
 }
 
-struct Parser<'a> {
-    cursor: Cursor<'a>,
+/// What reads one expression; how an update is read stands in [`super::update_parser`].
+pub(super) struct Parser<'a, 'p> {
+    pub(super) cursor: Cursor<'a>,
     depth: usize,
     operators: usize,
     /// The first and last token of the parentheses that were closed last.
     last_group: Option<(usize, usize)>,
-    placeholders: Placeholders<'a>,
+    placeholders: &'a mut Placeholders<'p>,
     /// The first thing that is wrong with a text that follows the grammar.
     refusal: Option<ExpressionError>,
 }
 
-impl<'a> Parser<'a> {
+impl<'a, 'p> Parser<'a, 'p> {
+    pub(super) fn new(
+        text: &'a str,
+        placeholders: &'a mut Placeholders<'p>,
+    ) -> Result<Self, ExpressionError> {
+        if text.trim_ascii().is_empty() {
+            return Err(ExpressionError::Empty);
+        }
+        if text.len() > TEXT_BYTES_MAX {
+            return Err(ExpressionError::TooLong(text.len()));
+        }
+        Ok(Self {
+            cursor: Cursor::new(text, tokens(text)?),
+            depth: 0,
+            operators: 0,
+            last_group: None,
+            placeholders,
+            refusal: None,
+        })
+    }
+
+    /// What was parsed, if nothing follows it and nothing is wrong with it.
+    pub(super) fn finish<T>(self, parsed: T) -> Result<T, ExpressionError> {
+        if self.cursor.peek().is_some() {
+            return Err(self.cursor.syntax_error());
+        }
+        self.refusal.map_or(Ok(parsed), Err)
+    }
+
     fn or(&mut self) -> Result<Predicate, ExpressionError> {
         self.joined("OR", Self::and, Predicate::Or)
     }
@@ -209,12 +216,20 @@ impl<'a> Parser<'a> {
         if self.cursor.is_call() {
             return self.call_as_operand();
         }
+        match self.literal() {
+            Some(value) => Ok(Operand::Literal(value)),
+            None => self.path().map(Operand::Path),
+        }
+    }
+
+    /// The value behind `:value`, if that is at hand.
+    pub(super) fn literal(&mut self) -> Option<AttributeValue> {
         let Some(Token { kind: TokenKind::Value, text, .. }) = self.cursor.peek() else {
-            return self.path().map(Operand::Path);
+            return None;
         };
         self.cursor.next_text();
         let value = self.placeholders.value(text);
-        Ok(Operand::Literal(self.or_refuse(value).unwrap_or(AttributeValue::Null)))
+        Some(self.or_refuse(value).unwrap_or(AttributeValue::Null))
     }
 
     /// Only `size` may stand where a value is wanted.
@@ -228,7 +243,7 @@ impl<'a> Parser<'a> {
         }))
     }
 
-    fn path(&mut self) -> Result<Path, ExpressionError> {
+    pub(super) fn path(&mut self) -> Result<Path, ExpressionError> {
         let root = self.field()?;
         let mut steps = Vec::new();
         loop {
@@ -268,7 +283,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Parses something one level deeper, or refuses to: the bound on all recursion.
-    fn nested<T>(
+    pub(super) fn nested<T>(
         &mut self,
         inner: fn(&mut Self) -> Result<T, ExpressionError>,
     ) -> Result<T, ExpressionError> {
@@ -281,7 +296,7 @@ impl<'a> Parser<'a> {
         parsed
     }
 
-    fn count_operator(&mut self) -> Result<(), ExpressionError> {
+    pub(super) fn count_operator(&mut self) -> Result<(), ExpressionError> {
         self.operators += 1;
         if self.operators > OPERATORS_MAX {
             return Err(ExpressionError::TooManyOperators);
@@ -314,11 +329,11 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn refuse(&mut self, refusal: ExpressionError) {
+    pub(super) fn refuse(&mut self, refusal: ExpressionError) {
         self.refusal.get_or_insert(refusal);
     }
 
-    fn or_refuse<T>(&mut self, result: Result<T, ExpressionError>) -> Option<T> {
+    pub(super) fn or_refuse<T>(&mut self, result: Result<T, ExpressionError>) -> Option<T> {
         result.map_err(|refusal| self.refuse(refusal)).ok()
     }
 }

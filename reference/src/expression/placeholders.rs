@@ -1,4 +1,4 @@
-//! The placeholders of an expression: looked up, and remembered as used.
+//! The placeholders of a request's expressions: looked up, and remembered as used.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -7,7 +7,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::item::Number;
 
+mod key_conditions;
 mod refusals;
+mod updates;
 
 /// The item that the hand cases are asked about.
 fn item() -> Item {
@@ -58,8 +60,12 @@ fn all_values() -> BTreeMap<String, AttributeValue> {
     ])
 }
 
-/// Parses with exactly those placeholders that the text mentions.
 fn parse(text: &str) -> Result<Condition, ExpressionError> {
+    told(text).map_err(|error| error.why)
+}
+
+/// Parses with exactly those placeholders that the text mentions.
+fn told(text: &str) -> Result<Condition, InvalidExpression> {
     let words: BTreeSet<&str> = text
         .split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, ':' | '#' | '_')))
         .collect();
@@ -77,7 +83,7 @@ fn holds(text: &str) -> bool {
 }
 
 fn refusal(text: &str) -> String {
-    parse(text).expect_err(text).to_string()
+    told(text).expect_err(text).to_string()
 }
 
 #[test]

@@ -38,6 +38,20 @@ pub struct KeyAttribute {
     pub attribute_type: ScalarAttributeType,
 }
 
+impl KeyAttribute {
+    /// The bytes under which keys hold `value`, with which a condition compares this attribute.
+    ///
+    /// # Errors
+    /// The value has another type, or is empty.
+    pub fn condition_value(&self, value: &AttributeValue) -> Result<Bytes, ValidationError> {
+        let encoded = encode(self, value).ok_or_else(|| {
+            ValidationError::parameter("Condition parameter type does not match schema type")
+        })?;
+        check_not_empty(self, &encoded)?;
+        Ok(encoded)
+    }
+}
+
 /// A table's primary key: a partition key, and a sort key where there is one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeySchema {

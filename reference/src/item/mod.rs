@@ -6,6 +6,7 @@
 mod key;
 mod limits;
 mod number;
+mod range;
 mod value;
 
 use std::collections::BTreeMap;
@@ -16,9 +17,11 @@ pub use limits::{
     PARTITION_KEY_BYTES_MAX, SORT_KEY_BYTES_MAX, ValidationError, item_size, validate_item,
 };
 pub use number::{Number, NumberError};
+pub use range::KeyRange;
 pub use value::{AttributeType, AttributeValue};
 
 /// One item: attribute names and their values. The order of names carries no meaning.
 pub type Item = BTreeMap<String, AttributeValue>;
 
 pub(crate) use limits::validate_value;
+pub(crate) use range::successor;

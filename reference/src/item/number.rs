@@ -1,7 +1,7 @@
 //! DynamoDB's numbers: exact decimals of at most 38 significant digits.
 //!
-//! Parsing, canonical text, numeric order, and the order-preserving bytes that keys are made
-//! of. There is no arithmetic: the service only stores and compares.
+//! Parsing, canonical text, numeric order, the order-preserving bytes that keys are made of, and
+//! the exact sums and differences that update expressions ask for.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -52,6 +52,50 @@ pub enum NumberError {
 impl Number {
     /// Zero, the only number without significant digits.
     pub const ZERO: Self = Self { coefficient: 0, exponent: 0 };
+
+    /// The exact sum.
+    ///
+    /// # Errors
+    /// It has more than 38 digits, or is out of range. DynamoDB says [`NumberError::Overflow`] of
+    /// too many digits as well, for a sum [tests of ScyllaDB's Alternator, which also run against
+    /// the live service].
+    pub fn checked_add(self, other: Self) -> Result<Self, NumberError> {
+        if self == Self::ZERO {
+            return Ok(other);
+        } else if other == Self::ZERO {
+            return Ok(self);
+        }
+        let (high, low) = match self.exponent >= other.exponent {
+            true => (self, other),
+            false => (other, self),
+        };
+        // Where the coefficient that is shifted no longer fits, the sum has at least 39 digits,
+        // the last of them the last of `low`, which is no zero.
+        let shift = u32::from((high.exponent - low.exponent).unsigned_abs());
+        let ten = 10u128.checked_pow(shift).ok_or(NumberError::Overflow)?;
+        let shifted = high.coefficient.unsigned_abs().checked_mul(ten);
+        let (shifted, small) = (shifted.ok_or(NumberError::Overflow)?, low.coefficient);
+        let negative = high.coefficient < 0;
+        let (negative, sum) = if negative == (small < 0) {
+            let sum = shifted.checked_add(small.unsigned_abs());
+            (negative, sum.ok_or(NumberError::Overflow)?)
+        } else {
+            let opposed = small.unsigned_abs() > shifted;
+            (negative != opposed, shifted.abs_diff(small.unsigned_abs()))
+        };
+        Self::of_magnitude(negative, sum, i64::from(low.exponent)).map_err(|error| match error {
+            NumberError::TooManyDigits => NumberError::Overflow,
+            other => other,
+        })
+    }
+
+    /// The exact difference.
+    ///
+    /// # Errors
+    /// Those of [`Number::checked_add`].
+    pub fn checked_sub(self, other: Self) -> Result<Self, NumberError> {
+        self.checked_add(Self { coefficient: -other.coefficient, ..other })
+    }
 
     /// The bytes that this number counts for in an item: one per two significant digits, and
     /// one more.
@@ -123,23 +167,32 @@ impl Number {
     }
 
     /// Strips trailing zeros and checks the ranges.
-    fn normalized(mut coefficient: i128, mut exponent: i64) -> Result<Self, NumberError> {
-        if coefficient == 0 {
+    fn normalized(coefficient: i128, exponent: i64) -> Result<Self, NumberError> {
+        Self::of_magnitude(coefficient < 0, coefficient.unsigned_abs(), exponent)
+    }
+
+    fn of_magnitude(
+        negative: bool,
+        mut magnitude: u128,
+        mut exponent: i64,
+    ) -> Result<Self, NumberError> {
+        if magnitude == 0 {
             return Ok(Self::ZERO);
         }
-        while coefficient % 10 == 0 {
-            coefficient /= 10;
+        while magnitude.is_multiple_of(10) {
+            magnitude /= 10;
             exponent += 1;
         }
-        let digits = coefficient.unsigned_abs().ilog10() + 1;
+        let digits = magnitude.ilog10() + 1;
         if digits > DIGITS_MAX {
             return Err(NumberError::TooManyDigits);
         }
+        let coefficient = i128::try_from(magnitude).expect("38 digits");
         match exponent + i64::from(digits) - 1 {
-            magnitude if magnitude > MAGNITUDE_MAX => Err(NumberError::Overflow),
-            magnitude if magnitude < MAGNITUDE_MIN => Err(NumberError::Underflow),
+            first if first > MAGNITUDE_MAX => Err(NumberError::Overflow),
+            first if first < MAGNITUDE_MIN => Err(NumberError::Underflow),
             _ => Ok(Self {
-                coefficient,
+                coefficient: if negative { -coefficient } else { coefficient },
                 exponent: i16::try_from(exponent).expect("within 167 of the magnitude"),
             }),
         }

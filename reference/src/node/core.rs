@@ -520,7 +520,7 @@ impl<M: Mutants> Core<M> {
 
     fn on_call(&mut self, caller: Caller, call: Call, now_ns: u64, out: &mut Output) {
         match call {
-            Call::Write { .. } | Call::Propose { .. } => {
+            Call::Write { .. } | Call::Update { .. } | Call::Propose { .. } => {
                 self.on_write(caller, call, now_ns, out);
             }
             Call::Get { partition, key, consistent } => {
@@ -531,6 +531,11 @@ impl<M: Mutants> Core<M> {
                 let limits = (items_max as usize, bytes_max as usize);
                 let read = self.scan(partition, after.as_ref(), limits, consistent, now_ns);
                 self.answer_read(caller, read, now_ns, out);
+            }
+            Call::Query { partition, range, forward, items_max, bytes_max, consistent } => {
+                let limits = (items_max as usize, bytes_max as usize);
+                let reply = self.query(partition, &range, forward, limits, consistent, now_ns);
+                self.answer(caller, reply, out);
             }
             Call::Metadata(command) => self.on_command(caller, &command, now_ns, out),
             Call::Table(_) | Call::Tables | Call::Backup(_) | Call::Backups => {

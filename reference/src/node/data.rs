@@ -32,7 +32,9 @@ impl<M: Mutants> Core<M> {
 
     pub(super) fn on_write(&mut self, caller: Caller, call: Call, now_ns: u64, out: &mut Output) {
         let partition = match &call {
-            Call::Write { partition, .. } | Call::Propose { partition, .. } => *partition,
+            Call::Write { partition, .. }
+            | Call::Update { partition, .. }
+            | Call::Propose { partition, .. } => *partition,
             _ => unreachable!("only what is appended comes here"),
         };
         let not_held = self.mutants.writes_are_not_held();
@@ -86,6 +88,7 @@ impl<M: Mutants> Core<M> {
                     }
                 }
             }
+            Call::Update { .. } => self.append_update(partition, caller, call, now_ns, out),
             Call::Propose { payload, .. } if payload.len() > ENTRY_BYTES_MAX => {
                 let why = format!("an entry of {} bytes is too large", payload.len());
                 self.answer(caller, Reply::Failed(why), out);
@@ -104,7 +107,7 @@ impl<M: Mutants> Core<M> {
         }
     }
 
-    fn append_write(
+    pub(super) fn append_write(
         &mut self,
         partition: PartitionId,
         caller: Caller,
@@ -156,7 +159,7 @@ impl<M: Mutants> Core<M> {
     }
 
     /// An answer from what is committed here counts only while nobody else can have committed more.
-    fn if_leased(&self, partition: PartitionId, reply: Reply, now_ns: u64) -> Reply {
+    pub(super) fn if_leased(&self, partition: PartitionId, reply: Reply, now_ns: u64) -> Reply {
         let leased = self.hosted.get(&partition).is_some_and(|it| {
             it.replica.is_ready() && it.replica.has_lease(self.surroundings(now_ns))
         });
@@ -164,7 +167,7 @@ impl<M: Mutants> Core<M> {
     }
 
     /// The partition, if it may answer a read: with a lease, or on request whatever it has.
-    fn readable(
+    pub(super) fn readable(
         &self,
         partition: PartitionId,
         consistent: bool,

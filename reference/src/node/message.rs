@@ -1,13 +1,13 @@
 //! What travels between nodes, and between clients and nodes; and what a node's log holds.
 
-use crate::api::{BackupArn, Request, Response, WireError};
+use crate::api::{BackupArn, Request, Response, ReturnValues, WireError};
 use crate::archive::format::PartRef;
 use crate::cut;
-use crate::expression::Condition;
+use crate::expression::{Condition, Update};
 use crate::ids::{
     BackupId, Epoch, HashRange, Index, NodeId, PartitionId, Position, RestoreId, TableId, Term,
 };
-use crate::item::Item;
+use crate::item::{Item, KeyRange, ValidationError};
 use crate::metadata::{Applied, Backup, Command, ManifestRef, Refusal, Restore, Table};
 use crate::partition::{ItemKey, RequestId};
 use crate::replication::{self, Entry, Heartbeat, Record, Sender};
@@ -139,6 +139,23 @@ pub enum Call {
         /// Whether the answer carries the item that was there.
         return_old: bool,
     },
+    /// Change attributes of one item, or create it.
+    Update {
+        /// The partition.
+        partition: PartitionId,
+        /// The client's number for the request.
+        request: RequestId,
+        /// Which item.
+        key: ItemKey,
+        /// Its key attributes, of which a new item consists at first.
+        attributes: Item,
+        /// The change.
+        update: Update,
+        /// What must hold of the item that is there.
+        condition: Option<Condition>,
+        /// What the answer carries.
+        returned: ReturnValues,
+    },
     /// Read one item.
     Get {
         /// The partition.
@@ -154,6 +171,21 @@ pub enum Call {
         partition: PartitionId,
         /// Behind this key.
         after: Option<ItemKey>,
+        /// At most so many.
+        items_max: u32,
+        /// Stops behind the item that reaches this size.
+        bytes_max: u32,
+        /// Whether they must be the newest versions.
+        consistent: bool,
+    },
+    /// Read a page of the items of one partition key.
+    Query {
+        /// The partition.
+        partition: PartitionId,
+        /// The keys.
+        range: KeyRange,
+        /// Whether the lowest key comes first, or the highest.
+        forward: bool,
         /// At most so many.
         items_max: u32,
         /// Stops behind the item that reaches this size.
@@ -238,17 +270,20 @@ pub struct Install {
 /// The answer to a call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Reply {
-    /// The write is committed; this was there before, if asked for.
+    /// The write is committed; these attributes were asked for: of a put or delete, the item
+    /// that was there before.
     Written(Option<Item>),
     /// The write's condition does not hold of this; nothing was written.
     ConditionFailed(Option<Item>),
+    /// No update can make an item of what is there; nothing was written.
+    Invalid(ValidationError),
     /// The item, encoded.
     Item(Option<Bytes>),
-    /// Items in key order, encoded; whether the partition has more behind them.
+    /// Items in the order asked for, encoded; whether there are more behind them.
     Page {
         /// Keys and encoded items.
         items: Vec<(ItemKey, Bytes)>,
-        /// Whether there are more.
+        /// Whether there are more, of those that were asked for.
         more: bool,
     },
     /// What the catalog did.

@@ -23,11 +23,13 @@ mod keeper;
 mod log_writer;
 mod message;
 mod once;
+mod query;
 mod replicas;
 mod shell;
 mod snapshot;
 #[cfg(test)]
 mod tests;
+mod update;
 
 pub use self::core::{Config, Core, Flow, Hosted, Input, Machine, Output};
 pub use boot::{BootError, serve};

@@ -7,3 +7,4 @@ mod checkpoints;
 mod holds;
 mod leaders;
 mod random;
+mod updates;

@@ -129,6 +129,12 @@ impl<C> Lead<C> {
         Ok(if holds { Evaluated::Allowed(old) } else { Evaluated::Refused { old, after } })
     }
 
+    /// The entry that makes the newest version of an item, if it is not committed yet.
+    #[must_use]
+    pub fn uncommitted(&self, key: &ItemKey) -> Option<Index> {
+        self.pending.get(key).map(|(index, _)| *index)
+    }
+
     /// Notes an uncommitted write.
     pub fn wrote(&mut self, key: ItemKey, at: Index, item: Option<Bytes>) {
         self.pending.insert(key, (at, item));

@@ -15,8 +15,8 @@ use crate::node::{Call, Reply, Shell};
 use crate::partition::{ItemKey, RequestId, decode_item, encode_item};
 use bytes::Bytes;
 
-/// A page of a scan ends behind the item that reaches this size (Developer Guide, "Scan": 1 MB).
-const PAGE_BYTES_MAX: usize = 1 << 20;
+/// A page of a scan or query ends behind the item that reaches this size (Developer Guide: 1 MB).
+pub(super) const PAGE_BYTES_MAX: usize = 1 << 20;
 
 /// A put or a delete, made ready for its partition.
 struct Write {
@@ -94,7 +94,7 @@ async fn write<E: Env, M: Mutants>(
 }
 
 /// The partition map was outdated, or a member has not heard of its replica yet: look again.
-async fn unlearn<E: Env, M: Mutants>(
+pub(super) async fn unlearn<E: Env, M: Mutants>(
     shell: &Shell<E, M>,
     table_name: &str,
     deadline_ns: u64,
@@ -142,7 +142,7 @@ pub(super) async fn get<E: Env, M: Mutants>(
     }
 }
 
-fn decoded(bytes: &[u8]) -> Result<Item, Failure> {
+pub(super) fn decoded(bytes: &[u8]) -> Result<Item, Failure> {
     decode_item(bytes).map_err(|why| Failure::Unreachable(why.to_string()))
 }
 

@@ -7,8 +7,10 @@
 mod backups;
 mod describe;
 mod items;
+mod query;
 mod reach;
 mod tables;
+mod update;
 
 pub use reach::Cache;
 
@@ -38,7 +40,9 @@ pub async fn route<E: Env, M: Mutants>(
         Request::ListTables(it) => Ok(Response::ListTables(tables::list(shell, it).await?)),
         Request::PutItem(it) => Ok(Response::PutItem(items::put(shell, id, it).await?)),
         Request::GetItem(it) => Ok(Response::GetItem(items::get(shell, it).await?)),
+        Request::UpdateItem(it) => Ok(Response::UpdateItem(update::update(shell, id, it).await?)),
         Request::DeleteItem(it) => Ok(Response::DeleteItem(items::delete(shell, id, it).await?)),
+        Request::Query(it) => Ok(Response::Query(query::query(shell, it).await?)),
         Request::Scan(it) => Ok(Response::Scan(items::scan(shell, it).await?)),
         Request::CreateBackup(it) => Ok(Response::CreateBackup(backups::create(shell, it).await?)),
         Request::DescribeBackup(it) => {
@@ -81,6 +85,8 @@ macro_rules! failure_into {
 failure_into! {
     crate::api::PutItemError: Self::ResourceNotFound,
     crate::api::GetItemError: Self::ResourceNotFound,
+    crate::api::UpdateItemError: Self::ResourceNotFound,
     crate::api::DeleteItemError: Self::ResourceNotFound,
+    crate::api::QueryError: Self::ResourceNotFound,
     crate::api::ScanError: Self::ResourceNotFound,
 }

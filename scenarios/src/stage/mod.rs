@@ -5,9 +5,11 @@
 
 mod client;
 mod cluster;
+pub mod contents;
 mod env;
 mod faults;
 mod operator;
+mod query;
 mod recorder;
 mod session;
 mod transcript;

@@ -13,8 +13,9 @@ use stillpoint_reference::api::{
     DeleteTableInput, DeleteTableOutput, DescribeBackupInput, DescribeBackupOutput,
     DescribeTableInput, DescribeTableOutput, ExceptionName, GetItemInput, GetItemOutput,
     ListBackupsInput, ListBackupsOutput, ListTablesInput, ListTablesOutput, PutItemInput,
-    PutItemOutput, Request, Response, RestoreTableFromBackupInput, RestoreTableFromBackupOutput,
-    ScanInput, ScanOutput, TableDescription, TableStatus, WireError,
+    PutItemOutput, QueryInput, QueryOutput, Request, Response, RestoreTableFromBackupInput,
+    RestoreTableFromBackupOutput, ScanInput, ScanOutput, TableDescription, TableStatus,
+    UpdateItemInput, UpdateItemOutput, WireError,
 };
 use stillpoint_reference::item::{Item, KeySchema};
 use stillpoint_reference::mutants::{Mutants, NoMutants};
@@ -98,8 +99,12 @@ operations! {
     put_item(PutItemInput) -> PutItemOutput = PutItem,
     /// GetItem.
     get_item(GetItemInput) -> GetItemOutput = GetItem,
+    /// UpdateItem.
+    update_item(UpdateItemInput) -> UpdateItemOutput = UpdateItem,
     /// DeleteItem.
     delete_item(DeleteItemInput) -> DeleteItemOutput = DeleteItem,
+    /// Query.
+    query(QueryInput) -> QueryOutput = Query,
     /// Scan.
     scan(ScanInput) -> ScanOutput = Scan,
     /// CreateBackup.

@@ -3,22 +3,22 @@
 use super::client::{Answer, Client, Unanswered};
 use super::cluster::{Cluster, Shape};
 use super::transcript::Transcript;
-use super::workload::{Action, Arrival, Keyspace, Load, identity_of};
+use super::workload::{Action, Arrival, COUNTER, IDENTITY, Keyspace, Load, identity_of};
 use crate::history::{History, KeyId, OpId, Seen, WriteId};
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use stillpoint_reference::api::{
     BackupArn, BackupStatus, BillingMode, CreateBackupInput, CreateTableInput, DeleteItemInput,
     DescribeBackupInput, DescribeTableInput, ExceptionName, GetItemInput, ProvisionedThroughput,
-    PutItemInput, Request, Response, RestoreTableFromBackupInput, ScanInput, TableDescription,
-    TableStatus,
+    PutItemInput, Request, Response, RestoreTableFromBackupInput, ReturnValues, ScanInput,
+    TableDescription, TableStatus, UpdateItemInput,
 };
 use stillpoint_reference::item::{AttributeValue, Item};
 use stillpoint_sim::{Dice, Host};
 
 /// The table that is backed up.
-const TABLE: &str = "orders";
+pub(super) const TABLE: &str = "orders";
 /// Clients wait so long for an answer; routers answer sooner, if only by an error.
 const PATIENCE_NS: u64 = 4_000_000_000;
 /// CreateBackup answers after its cut is sealed or given up.
@@ -62,11 +62,13 @@ pub struct Session {
     pub space: Keyspace,
     /// What the clients did.
     pub history: RefCell<History>,
+    /// Which of their writes are updates.
+    pub updates: RefCell<BTreeSet<WriteId>>,
     /// What a person reads of it.
     pub transcript: Transcript,
     began_ns: u64,
     next_seq: RefCell<BTreeMap<u32, u32>>,
-    last_seen: RefCell<BTreeMap<u32, Seen>>,
+    pub(super) last_seen: RefCell<BTreeMap<u32, Seen>>,
     under_way: Cell<usize>,
     /// How long each acknowledged write took, from the instant at which it was due.
     pub latencies_ns: RefCell<Vec<u64>>,
@@ -83,6 +85,7 @@ impl Session {
             shape,
             space: Keyspace::new(sorted, shape.body_bytes),
             history: RefCell::default(),
+            updates: RefCell::default(),
             transcript,
             began_ns,
             next_seq: RefCell::default(),
@@ -106,14 +109,18 @@ impl Session {
         self.transcript.note(self.now_ns(), text);
     }
 
-    fn next_write(&self, client: u32) -> WriteId {
+    pub(super) fn next_write(&self, client: u32) -> WriteId {
         let mut next = self.next_seq.borrow_mut();
         let seq = next.entry(client).or_default();
         *seq += 1;
         WriteId { client, seq: *seq }
     }
 
-    async fn call(&self, write: WriteId, request: Request) -> Result<Answer, Unanswered> {
+    pub(super) async fn call(
+        &self,
+        write: WriteId,
+        request: Request,
+    ) -> Result<Answer, Unanswered> {
         let id = u64::from(write.client) << 32 | u64::from(write.seq);
         self.client.call(id, request, PATIENCE_NS).await
     }
@@ -206,8 +213,10 @@ impl Session {
     async fn perform(&self, client: u32, action: Action, key: u32, due_ns: u64) {
         let id = self.key_id(key);
         let write = self.next_write(client);
-        if action == Action::Read {
-            return self.read(key, id, write).await;
+        match action {
+            Action::Read => return self.read(key, id, write).await,
+            Action::Query => return self.query(key, write).await,
+            _ => {}
         }
         let seen = self.last_seen.borrow().get(&key).copied();
         let demanded = match (action, seen) {
@@ -216,9 +225,10 @@ impl Session {
             _ => None,
         };
         let deletes = matches!(action, Action::Delete | Action::DeleteSeen);
-        let request = match deletes {
-            true => self.delete_request(key, demanded),
-            false => self.put_request(key, write, demanded),
+        let request = match action {
+            _ if deletes => self.delete_request(key, demanded),
+            Action::Update => self.update_request(key, write),
+            _ => self.put_request(key, write, demanded),
         };
         let invoked = {
             let (mut history, now_ns) = (self.history.borrow_mut(), self.now_ns());
@@ -235,7 +245,7 @@ impl Session {
         }
     }
 
-    fn key_id(&self, key: u32) -> KeyId {
+    pub(super) fn key_id(&self, key: u32) -> KeyId {
         let schema = &self.space.schema;
         let primary = schema.key_from_map(&self.space.key(key)).expect("a key of the schema");
         self.history.borrow_mut().keys.intern(&super::key_name(schema, &primary))
@@ -253,10 +263,27 @@ impl Session {
         Request::DeleteItem(input)
     }
 
+    fn update_request(&self, key: u32, write: WriteId) -> Request {
+        self.updates.borrow_mut().insert(write);
+        let update = format!("SET {IDENTITY} = :write ADD {COUNTER} :one");
+        let mut input = UpdateItemInput::new(TABLE, self.space.key(key), &update);
+        input.expression_attribute_values = BTreeMap::from([
+            (":write".to_owned(), AttributeValue::S(write.to_string())),
+            (":one".to_owned(), AttributeValue::from(1)),
+        ]);
+        // So that the history knows which version it replaced.
+        input.return_values = ReturnValues::AllOld;
+        Request::UpdateItem(input)
+    }
+
     /// Takes down what came of a write. Returns whether it was acknowledged.
     fn settle(&self, invoked: OpId, answer: &Result<Answer, Unanswered>) -> bool {
         let (mut history, now_ns) = (self.history.borrow_mut(), self.now_ns());
         match answer {
+            Ok(Ok(Response::UpdateItem(output))) => match seen(output.attributes.as_ref()) {
+                Some(replaced) => history.acknowledge_update(invoked, replaced, now_ns),
+                None => history.acknowledge(invoked, now_ns),
+            },
             Ok(Ok(_)) => history.acknowledge(invoked, now_ns),
             Ok(Err(error)) if error.exception != ExceptionName::InternalServerError => {
                 history.refuse(invoked, now_ns);
@@ -273,15 +300,11 @@ impl Session {
             consistent_read: true,
         };
         let invoked = self.history.borrow_mut().invoke_read(by.client, id, self.now_ns());
-        if let Ok(Ok(Response::GetItem(output))) = self.call(by, Request::GetItem(input)).await {
-            let seen = output
-                .item
-                .as_ref()
-                .map_or(Some(Seen::Absent), |it| identity_of(it).map(Seen::Version));
-            if let Some(seen) = seen {
-                self.last_seen.borrow_mut().insert(key, seen);
-                self.history.borrow_mut().acknowledge_read(invoked, seen, self.now_ns());
-            }
+        if let Ok(Ok(Response::GetItem(output))) = self.call(by, Request::GetItem(input)).await
+            && let Some(seen) = seen(output.item.as_ref())
+        {
+            self.last_seen.borrow_mut().insert(key, seen);
+            self.history.borrow_mut().acknowledge_read(invoked, seen, self.now_ns());
         }
     }
 
@@ -413,6 +436,11 @@ impl Session {
     pub async fn wait_until(&self, at_ns: u64) {
         self.host().sleep_until(self.began_ns + at_ns).await;
     }
+}
+
+/// What an answer shows of a key; nothing if the item carries no write's identity.
+pub(super) fn seen(item: Option<&Item>) -> Option<Seen> {
+    item.map_or(Some(Seen::Absent), |it| identity_of(it).map(Seen::Version))
 }
 
 type Condition = (Option<String>, BTreeMap<String, AttributeValue>);

@@ -2,15 +2,19 @@
 //!
 //! Arrivals stand on a schedule before the run begins and are never late because something else
 //! was slow; latencies count from the scheduled instant. Every item is a function of its key and
-//! of the write that made it, so that a restored item can be compared in every attribute.
+//! of the write that made it, so that a restored item can be compared in every attribute. What an
+//! update leaves depends on what was there: see [`super::contents`].
 
 use crate::history::WriteId;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use stillpoint_reference::item::{AttributeValue, Item, KeySchema, Number, ScalarAttributeType};
 use stillpoint_sim::Dice;
 
 /// The attribute that carries the identity of the write that made the item.
 pub const IDENTITY: &str = "w";
+/// The attribute that counts the updates of an item since it was put or created.
+pub const COUNTER: &str = "n";
 
 /// What one arrival does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,12 +25,16 @@ pub enum Action {
     PutIfAbsent,
     /// Put an item over the version that this client last saw there.
     PutOverSeen,
+    /// Update whatever is there: it takes the update's identity, and one more is counted.
+    Update,
     /// Delete whatever is there.
     Delete,
     /// Delete the version that this client last saw there.
     DeleteSeen,
     /// Read, strongly.
     Read,
+    /// Read all items of the key's partition key, strongly.
+    Query,
 }
 
 /// One arrival.
@@ -80,6 +88,15 @@ impl Keyspace {
         item
     }
 
+    /// The numbers of all keys that share the partition key of this one.
+    #[must_use]
+    pub fn siblings(&self, key: u32) -> Range<u32> {
+        match self.schema.sort {
+            Some(_) => key / 3 * 3..key / 3 * 3 + 3,
+            None => key..key + 1,
+        }
+    }
+
     /// The number of the key that an item stands under.
     #[must_use]
     pub fn number_of(&self, item: &Item) -> Option<u32> {
@@ -92,6 +109,18 @@ impl Keyspace {
         let AttributeValue::N(found) = item.get("sk")? else { return None };
         let (place, _) = sorts.into_iter().find(|(_, it)| it == found)?;
         Some(user * 3 + place)
+    }
+
+    /// The item that `last` leaves under a key when it is the latest of so many updates, and
+    /// `put` the write that they began from; there was no item then if that is none.
+    #[must_use]
+    pub fn updated(&self, key: u32, put: Option<WriteId>, updates: u32, last: WriteId) -> Item {
+        let mut item = put.map_or_else(|| self.key(key), |put| self.item(key, put));
+        item.insert(IDENTITY.into(), AttributeValue::S(last.to_string()));
+        if updates > 0 {
+            item.insert(COUNTER.into(), AttributeValue::N(Number::from(u64::from(updates))));
+        }
+        item
     }
 
     /// The item that `write` puts under a key.
@@ -169,7 +198,7 @@ impl Load {
     /// The schedule, in order of time. A quarter of the writes fills the table first; a third
     /// of the rest comes evenly, the others in bursts from the instants `bursts_ns` on, where
     /// backups are asked for. There, every arrival is a chain of writes, each because of the one
-    /// before. One read comes to six writes.
+    /// before. One read comes to six writes; every other read is a query.
     #[must_use]
     pub fn schedule(&self, dice: &Dice, bursts_ns: &[u64]) -> Vec<Arrival> {
         assert!(!bursts_ns.is_empty(), "a run asks for at least one backup");
@@ -195,7 +224,11 @@ impl Load {
         let chains = rest * 2 / 3 / CHAIN;
         let even = rest - chains * CHAIN;
         for n in 0..even + rest / 6 {
-            let action = if n < even { draw_write(dice) } else { Action::Read };
+            let action = match n {
+                n if n < even => draw_write(dice),
+                n if n % 2 == 0 => Action::Read,
+                _ => Action::Query,
+            };
             let (at_ns, key) = (dice.range(lead_ns..self.lasts_ns), draw_key());
             let (client, then) = (draw_client(), Vec::new());
             arrivals.push(Arrival { at_ns, action, key, client, then });
@@ -213,7 +246,8 @@ impl Load {
 
 fn draw_write(dice: &Dice) -> Action {
     match dice.range(0..100) {
-        0..70 => Action::Put,
+        0..58 => Action::Put,
+        58..70 => Action::Update,
         70..80 => Action::Delete,
         80..86 => Action::PutIfAbsent,
         86..96 => Action::PutOverSeen,
@@ -258,6 +292,17 @@ mod tests {
         assert_ne!(space.item(4, write), space.item(4, WriteId { client: 3, seq: 18 }));
         assert_eq!(identity_of(&space.item(4, write)), Some(write));
         assert_eq!(identity_of(&space.key(4)), None);
+    }
+
+    #[test]
+    fn keys_that_share_a_partition_key_are_siblings() {
+        for space in [Keyspace::new(true, 8), Keyspace::new(false, 8)] {
+            for key in 0..12 {
+                let share = |it: &u32| space.key(*it)["pk"] == space.key(key)["pk"];
+                let sharing: Vec<u32> = (0..12).filter(share).collect();
+                assert_eq!(space.siblings(key).collect::<Vec<u32>>(), sharing);
+            }
+        }
     }
 
     #[test]

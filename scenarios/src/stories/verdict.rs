@@ -7,7 +7,8 @@ use super::telling::Played;
 use crate::history::{CommittedLog, History, Observed, RestoredItem, WriteId};
 use crate::oracle::{self, Judgement};
 use crate::report::{Failure, Verdict};
-use crate::stage::workload::{Keyspace, identity_of};
+use crate::stage::contents::Contents;
+use crate::stage::workload::identity_of;
 use crate::stage::{BackupTaken, Cluster, Restored, Session, key_name};
 use stillpoint_reference::api::TableDescription;
 use stillpoint_reference::item::Item;
@@ -45,9 +46,10 @@ pub(super) fn judge(evidence: &Evidence<'_>) -> Judged {
         let schema = &evidence.session.space.schema;
         let log = recorder.log_of(table, schema, &mut history.keys);
         findings.verdict("durability", &oracle::judge_log(&history, &log));
+        let updates = evidence.session.updates.borrow();
+        let contents = Contents::new(&evidence.session.space, &log, &updates);
         for (backup, first, second) in &evidence.played.restored {
-            let observed =
-                observe(&mut history, &evidence.session.space, backup, first, second.as_ref());
+            let observed = observe(&mut history, &contents, backup, first, second.as_ref());
             findings.backup(&history, &log, &observed);
         }
     }
@@ -140,14 +142,14 @@ fn levels(judgement: &Judgement) -> [(&'static str, &oracle::Verdict); 5] {
 
 fn observe(
     history: &mut History,
-    space: &Keyspace,
+    contents: &Contents<'_>,
     backup: &BackupTaken,
     first: &Restored,
     second: Option<&Restored>,
 ) -> Observed {
-    let (items, mut unknown_items) = read_back(history, space, &first.items);
+    let (items, mut unknown_items) = read_back(history, contents, &first.items);
     let second = second.map(|it| {
-        let (items, unknown) = read_back(history, space, &it.items);
+        let (items, unknown) = read_back(history, contents, &it.items);
         unknown_items.extend(unknown);
         items
     });
@@ -164,16 +166,17 @@ fn observe(
 /// Restored items as the oracles read them, and those that carry no write's identity.
 fn read_back(
     history: &mut History,
-    space: &Keyspace,
+    contents: &Contents<'_>,
     items: &[Item],
 ) -> (Vec<RestoredItem>, Vec<String>) {
     let (mut known, mut unknown) = (Vec::new(), Vec::new());
+    let space = contents.space;
     for item in items {
         let primary = space.schema.key_of(item);
         match (primary, identity_of(item)) {
             (Ok(primary), Some(write)) => {
                 let key = history.keys.intern(&key_name(&space.schema, &primary));
-                let intact = *item == as_written(space, item, write);
+                let intact = *item == as_written(contents, item, write);
                 known.push(RestoredItem { key, write, intact });
             }
             _ => unknown.push(format!("{item:?}")),
@@ -182,10 +185,10 @@ fn read_back(
     (known, unknown)
 }
 
-/// The item that `write` wrote under the key of `item`.
-fn as_written(space: &Keyspace, item: &Item, write: WriteId) -> Item {
-    match space.number_of(item) {
-        Some(key) => space.item(key, write),
+/// The item that `write` left under the key of `item`.
+fn as_written(contents: &Contents<'_>, item: &Item, write: WriteId) -> Item {
+    match contents.space.number_of(item) {
+        Some(key) => contents.left_by(write, key),
         None => Item::new(),
     }
 }

@@ -19,5 +19,7 @@ mod limits;
 mod list_backups;
 mod list_tables;
 mod put_item;
+mod query;
 mod restore_table_from_backup;
 mod scan;
+mod update_item;

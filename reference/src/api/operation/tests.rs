@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::expression::Update;
 use crate::item::{AttributeValue, Item, KeySchema, ScalarAttributeType};
 
 const BACKUP: &str =
@@ -34,7 +35,20 @@ fn request(operation: Operation) -> Request {
         Operation::GetItem => {
             Request::GetItem(GetItemInput { table_name, key: item(), consistent_read: true })
         }
+        Operation::UpdateItem => Request::UpdateItem(UpdateItemInput {
+            condition_expression: Some("seats < :cap".to_owned()),
+            expression_attribute_names: BTreeMap::from([("#s".to_owned(), "seats".to_owned())]),
+            expression_attribute_values: BTreeMap::from([(":cap".to_owned(), 10.into())]),
+            return_values: ReturnValues::UpdatedNew,
+            ..UpdateItemInput::new("orders", item(), "ADD #s :cap")
+        }),
         Operation::DeleteItem => Request::DeleteItem(DeleteItemInput::new("orders", item())),
+        Operation::Query => Request::Query(QueryInput {
+            filter_expression: Some("seats < :id".to_owned()),
+            limit: Some(1),
+            exclusive_start_key: Some(item()),
+            ..QueryInput::new("orders", "id = :id", BTreeMap::from([(":id".to_owned(), 7.into())]))
+        }),
         Operation::Scan => Request::Scan(ScanInput {
             table_name,
             limit: Some(1),
@@ -85,7 +99,9 @@ fn every_table_name_is_checked() {
             Request::ListTables(it) => it.exclusive_start_table_name = Some(String::new()),
             Request::PutItem(it) => it.table_name.clear(),
             Request::GetItem(it) => it.table_name.clear(),
+            Request::UpdateItem(it) => it.table_name.clear(),
             Request::DeleteItem(it) => it.table_name.clear(),
+            Request::Query(it) => it.table_name.clear(),
             Request::Scan(it) => it.table_name.clear(),
             Request::CreateBackup(it) => it.table_name.clear(),
             Request::DescribeBackup(it) => it.backup_arn.clear(),
@@ -116,6 +132,50 @@ fn writes_carry_their_condition() {
     assert_eq!(put.condition(), Ok(None));
     put.item.insert("set".to_owned(), AttributeValue::SS(Default::default()));
     put.validate().expect_err("an empty set");
+}
+
+#[test]
+fn updates_carry_their_expressions() {
+    let Request::UpdateItem(mut input) = request(Operation::UpdateItem) else {
+        panic!("the request of another operation");
+    };
+    let (update, condition) = input.parse().expect("good expressions");
+    assert_eq!(update.attributes().into_iter().collect::<Vec<_>>(), ["seats"]);
+    assert!(condition.is_some_and(|it| !it.holds(None)));
+    input.condition_expression = None;
+    input.parse().expect("the update uses both placeholders");
+    input.update_expression = None;
+    input.validate().expect_err("placeholders without an expression");
+    input.expression_attribute_names.clear();
+    input.expression_attribute_values.clear();
+    assert_eq!(input.validate(), Ok(()));
+    assert_eq!(input.parse(), Ok((Update::default(), None)));
+}
+
+#[test]
+fn only_updates_answer_what_is_new() {
+    for return_values in [ReturnValues::AllNew, ReturnValues::UpdatedOld, ReturnValues::UpdatedNew]
+    {
+        let why = "ReturnValues can only be ALL_OLD or NONE";
+        let put = PutItemInput { return_values, ..PutItemInput::new("orders", item()) };
+        assert_eq!(put.validate().expect_err("refused").message, why);
+        let delete = DeleteItemInput { return_values, ..DeleteItemInput::new("orders", item()) };
+        assert_eq!(delete.validate().expect_err("refused").message, why);
+    }
+}
+
+#[test]
+fn queries_read_at_least_one_item() {
+    let Request::Query(mut query) = request(Operation::Query) else {
+        panic!("the request of another operation");
+    };
+    query.limit = Some(0);
+    query.validate().expect_err("no items");
+    query.limit = None;
+    assert_eq!(query.validate(), Ok(()));
+    query.filter_expression = Some("seats <".to_owned());
+    let why = query.parse().expect_err("no filter").message;
+    assert!(why.starts_with("Invalid FilterExpression: Syntax error"), "{why}");
 }
 
 #[test]

@@ -59,10 +59,15 @@ fn errors_of(operation: Operation) -> Vec<ApiError> {
             E::ConditionalCheckFailed => E::ConditionalCheckFailed,
         }),
         Operation::GetItem => every!(GetItemError { E::ResourceNotFound => E::ResourceNotFound, }),
+        Operation::UpdateItem => every!(UpdateItemError {
+            E::ResourceNotFound => E::ResourceNotFound,
+            E::ConditionalCheckFailed => E::ConditionalCheckFailed,
+        }),
         Operation::DeleteItem => every!(DeleteItemError {
             E::ResourceNotFound => E::ResourceNotFound,
             E::ConditionalCheckFailed => E::ConditionalCheckFailed,
         }),
+        Operation::Query => every!(QueryError { E::ResourceNotFound => E::ResourceNotFound, }),
         Operation::Scan => every!(ScanError { E::ResourceNotFound => E::ResourceNotFound, }),
         Operation::CreateBackup => every!(CreateBackupError {
             E::TableNotFound(_) => E::TableNotFound(name()),

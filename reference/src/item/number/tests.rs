@@ -100,7 +100,91 @@ fn stored_pairs_are_checked() {
     postcard::from_bytes::<Number>(&bytes).expect_err("beyond the range");
 }
 
+#[test]
+fn sums_are_exact_or_refused() {
+    for (left, right, sum) in [
+        ("1", "10000000000000000000000", "10000000000000000000001"),
+        ("0.1", "0.2", "0.3"),
+        ("0", "1e125", &number("1e125").to_string()),
+        ("5", "-5", "0"),
+        ("1e-130", "0", &number("1e-130").to_string()),
+        ("1e38", "-1", "99999999999999999999999999999999999999"),
+        ("-1e38", "1", "-99999999999999999999999999999999999999"),
+        (
+            "19e37",
+            "-99999999999999999999999999999999999999",
+            "90000000000000000000000000000000000001",
+        ),
+        ("9e37", "9e37", "180000000000000000000000000000000000000"),
+        ("95e36", "5e36", "100000000000000000000000000000000000000"),
+        ("-7.5", "-0.5", "-8"),
+    ] {
+        let (a, b) = (number(left), number(right));
+        assert_eq!(a.checked_add(b), Ok(number(sum)), "{left} + {right}");
+        assert_eq!(b.checked_add(a), Ok(number(sum)), "{right} + {left}");
+        assert_eq!(number(sum).checked_sub(b), Ok(a), "{sum} - {right}");
+    }
+    for (left, right) in [("1e50", "1"), ("9e125", "9e125"), ("1e125", "1e-130"), ("1e39", "-1")] {
+        assert_eq!(number(left).checked_add(number(right)), Err(NumberError::Overflow));
+        assert_eq!(number(right).checked_add(number(left)), Err(NumberError::Overflow));
+    }
+    let nines = number("99999999999999999999999999999999999999");
+    assert_eq!(nines.checked_add(nines), Err(NumberError::Overflow));
+    assert_eq!(number("1.1e-130").checked_sub(number("1e-130")), Err(NumberError::Underflow));
+}
+
+/// The exact sum of two numbers, each as its sign and its 520 digits, by school arithmetic.
+fn model_sum(left: (bool, String), right: (bool, String)) -> (bool, String) {
+    let ((left_negative, left), (right_negative, right)) = (left, right);
+    let (larger, smaller, negative) = match left >= right {
+        true => (&left, &right, left_negative),
+        false => (&right, &left, right_negative),
+    };
+    let sign = if left_negative == right_negative { 1 } else { -1 };
+    let mut carry = 0i32;
+    let mut digits: Vec<u8> = Vec::new();
+    for (a, b) in larger.bytes().rev().zip(smaller.bytes().rev()) {
+        let sum = i32::from(a - b'0') + sign * i32::from(b - b'0') + carry;
+        carry = sum.div_euclid(10);
+        digits.push(b'0' + u8::try_from(sum.rem_euclid(10)).expect("a digit"));
+    }
+    digits.reverse();
+    (negative, String::from_utf8(digits).expect("digits"))
+}
+
 proptest! {
+    #[test]
+    fn sums_are_the_models(left in parts(), right in parts()) {
+        let (a, b) = (number(&text(&left)), number(&text(&right)));
+        let (negative, digits) = model_sum(fixed_point(&left), fixed_point(&right));
+        let sign = if negative { "-" } else { "" };
+        let expected = format!("{sign}{digits}e-260").parse::<Number>();
+        let expected = expected.map_err(|error| match error {
+            NumberError::TooManyDigits => NumberError::Overflow,
+            other => other,
+        });
+        prop_assert_eq!(a.checked_add(b), expected);
+    }
+
+    #[test]
+    fn near_sums_are_the_models(
+        left in any::<i64>(), right in any::<i64>(), shift in -20i32..20
+    ) {
+        let at = |value: i64, exponent: i32| number(&format!("{value}e{exponent}"));
+        let parts = |value: i64, exponent| (value < 0, value.unsigned_abs().to_string(), exponent);
+        let (a, b) = (at(left, 0), at(right, shift));
+        let (negative, digits) =
+            model_sum(fixed_point(&parts(left, 0)), fixed_point(&parts(right, shift)));
+        let sum = format!("{}{digits}e-260", if negative { "-" } else { "" }).parse::<Number>();
+        match sum {
+            Ok(sum) => {
+                prop_assert_eq!(a.checked_add(b), Ok(sum));
+                prop_assert_eq!(sum.checked_sub(b), Ok(a));
+            }
+            Err(_) => prop_assert_eq!(a.checked_add(b), Err(NumberError::Overflow)),
+        }
+    }
+
     #[test]
     fn order_is_the_models(left in parts(), right in parts()) {
         let (a, b) = (number(&text(&left)), number(&text(&right)));
