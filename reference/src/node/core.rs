@@ -534,8 +534,8 @@ impl<M: Mutants> Core<M> {
             }
             Call::Query { partition, range, forward, items_max, bytes_max, consistent } => {
                 let limits = (items_max as usize, bytes_max as usize);
-                let reply = self.query(partition, &range, forward, limits, consistent, now_ns);
-                self.answer(caller, reply, out);
+                let read = self.query(partition, &range, forward, limits, consistent, now_ns);
+                self.answer_read(caller, read, now_ns, out);
             }
             Call::Metadata(command) => self.on_command(caller, &command, now_ns, out),
             Call::Table(_) | Call::Tables | Call::Backup(_) | Call::Backups => {

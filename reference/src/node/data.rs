@@ -63,10 +63,7 @@ impl<M: Mutants> Core<M> {
                     Err(reply) => return self.answer(caller, reply, out),
                 };
                 match lead.evaluate(state, &key, condition.as_ref(), return_old) {
-                    Err(fault) => {
-                        self.lose_checkpoint(fault, now_ns, out);
-                        self.answer(caller, Reply::NotLeader(None), out);
-                    }
+                    Err(fault) => self.answer_read(caller, Err(fault), now_ns, out),
                     Ok(Evaluated::Allowed(old)) => {
                         let old = old.filter(|_| return_old);
                         let write = Write { request, key, item };

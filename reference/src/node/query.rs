@@ -1,12 +1,11 @@
 //! Queries: a page of the items of one partition key, from either end.
 
 use super::core::Core;
-use super::data::trust;
 use super::message::Reply;
 use crate::ids::PartitionId;
 use crate::item::KeyRange;
 use crate::mutants::Mutants;
-use crate::partition::{ItemKey, ItemStore};
+use crate::partition::{ItemKey, ItemStore, StoreFault};
 use bytes::Bytes;
 use std::collections::VecDeque;
 
@@ -19,16 +18,16 @@ impl<M: Mutants> Core<M> {
         (items_max, bytes_max): (usize, usize),
         consistent: bool,
         now_ns: u64,
-    ) -> Reply {
+    ) -> Result<Reply, StoreFault> {
         let state = match self.readable(partition, consistent, now_ns) {
             Ok(state) => state,
-            Err(reply) => return reply,
+            Err(reply) => return Ok(reply),
         };
         let mut page = Page { forward, items_max, bytes_max, ..Page::default() };
         // A scan begins behind a key, so the lowest key of all is asked for by itself.
         let first = ItemKey::new(range.first());
         if range.contains(&first.primary)
-            && let Some(item) = trust(state.store().get(&first))
+            && let Some(item) = state.store().get(&first)?
         {
             page.take(&first, &item);
         }
@@ -39,9 +38,9 @@ impl<M: Mutants> Core<M> {
                     !page.complete()
                 }
             };
-            trust(state.store().scan(Some(&first), &mut take));
+            state.store().scan(Some(&first), &mut take)?;
         }
-        Reply::Page { items: page.in_order(), more: page.more }
+        Ok(Reply::Page { items: page.in_order(), more: page.more })
     }
 }
 

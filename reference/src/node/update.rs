@@ -2,7 +2,6 @@
 //! that a log that is replayed computes nothing and applying an entry again changes nothing.
 
 use super::core::{Core, Output};
-use super::data::trust;
 use super::message::{Call, Caller, Reply};
 use crate::api::ReturnValues;
 use crate::expression::Update;
@@ -30,7 +29,11 @@ impl<M: Mutants> Core<M> {
             Err(reply) => return self.answer(caller, reply, out),
         };
         let after = lead.uncommitted(&key);
-        let refusal = match trust(lead.evaluate(state, &key, condition.as_ref(), true)) {
+        let evaluated = match lead.evaluate(state, &key, condition.as_ref(), true) {
+            Ok(evaluated) => evaluated,
+            Err(fault) => return self.answer_read(caller, Err(fault), now_ns, out),
+        };
+        let refusal = match evaluated {
             Evaluated::Refused { old, .. } => Reply::ConditionFailed(old),
             Evaluated::Allowed(old) => match update.apply(old.as_ref(), &attributes) {
                 Err(why) => Reply::Invalid(why),
