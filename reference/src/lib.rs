@@ -24,5 +24,6 @@ pub mod points;
 pub mod replication;
 pub mod restore;
 pub mod router;
+pub mod store;
 pub mod task;
 pub mod wal;
