@@ -68,7 +68,7 @@ pub(super) struct Inner<E: Env> {
 
 impl<E: Env> Drop for Inner<E> {
     fn drop(&mut self) {
-        // A process that ends does not tidy up its file: redb's farewell must not reach the disk.
+        // redb would say farewell with a commit, which nobody is there to carry out.
         self.door.overlay().close();
         let database = self.database.take();
         let _ = catch_unwind(AssertUnwindSafe(|| drop(database)));

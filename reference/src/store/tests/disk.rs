@@ -152,7 +152,8 @@ impl File for DiskFile {
         Ok(Bytes::copy_from_slice(&content[start..end]))
     }
     async fn size(&self) -> io::Result<u64> {
-        Ok(self.disk.content().len() as u64)
+        let state = self.disk.0.borrow();
+        Ok(state.files.get(&self.path).map_or(0, Vec::len) as u64)
     }
     fn in_background(&self) -> Self {
         self.clone()

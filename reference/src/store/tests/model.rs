@@ -153,3 +153,21 @@ fn reads_that_memory_answers_are_free_and_others_are_owed_once() {
     store.get(PartitionId(1), &sought).expect("sound");
     assert_eq!(store.take_reads(), [], "it was read a moment ago");
 }
+
+/// More than one slice of items goes, in one commit.
+#[test]
+fn a_large_partition_is_removed_whole() {
+    let disk = Disk::default();
+    let store = open_fresh(&disk);
+    for partition in 0..3 {
+        finish(store.commit(puts(partition, 0, 700, 50))).expect("the disk is well");
+    }
+    let mut model = Content::default();
+    model.apply(&puts(0, 0, 700, 50));
+    let removed = [PartitionId(1)].into();
+    let mut batch = Batch { removed, ..puts(2, 5_000, 3, 50) };
+    batch.partitions.get_mut(&PartitionId(2)).expect("it has one").replace = true;
+    model.apply(&batch);
+    finish(store.commit(batch)).expect("the disk is well");
+    check(&store, &model);
+}

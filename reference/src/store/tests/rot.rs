@@ -116,6 +116,15 @@ fn a_bit_that_rots_under_a_running_store_is_no_wrong_value() {
 }
 
 #[test]
+fn a_file_that_lost_its_first_sector_is_not_taken_for_an_unfinished_one() {
+    let (disk, ..) = aged();
+    let mut file = disk.content();
+    file[..512].fill(0);
+    let opened = open(&Disk::holding(file));
+    assert!(matches!(opened, Opened::Fresh(_, Some(_))), "it vanished without a word");
+}
+
+#[test]
 fn a_write_that_never_arrived_is_a_fault() {
     let disk = Disk::default();
     let store = open_fresh(&disk);
