@@ -275,7 +275,7 @@ mod tests {
 
     fn act() -> impl Strategy<Value = Act> {
         prop_oneof![
-            4 => (0..BLOCKS, 1..4usize, 1..=255u8).prop_map(|(at, n, byte)| Act::Write(at, n, byte)),
+            4 => (0..BLOCKS, 1..4usize, 1..=255u8).prop_map(|(at, n, b)| Act::Write(at, n, b)),
             1 => (1..=BLOCKS).prop_map(|blocks| Act::SetLen(blocks * BLOCK_LEN as u64)),
             1 => Just(Act::Sync),
             3 => Just(Act::Step),

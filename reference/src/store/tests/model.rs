@@ -61,7 +61,7 @@ fn check_places(store: &Checkpoint<Disk>, model: &Content) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: 48, ..Default::default() })]
 
     #[test]
     fn a_store_is_a_map(acts in proptest::collection::vec(act(), 1..12)) {

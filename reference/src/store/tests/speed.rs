@@ -1,5 +1,5 @@
-//! What a store costs. The processor times are printed, the bytes are held to bounds: they are the same in
-//! every run. `cargo test -p stillpoint-reference --lib speed -- --nocapture` shows them.
+//! What a store costs. The processor times are printed, the bytes are held to bounds: they are the
+//! same in every run. `cargo test -p stillpoint-reference --lib speed -- --nocapture` shows them.
 
 use super::disk::{Disk, Op, finish};
 use super::*;
@@ -65,7 +65,8 @@ fn what_commits_and_reads_cost() {
         let count = puts_each as usize * commits as usize;
         let (bytes, operations) = (bytes / count, operations / commits as usize);
         println!(
-            "{puts_each:>3} puts each: {each:.1} us and {bytes} B a put, {operations} operations a commit"
+            "{puts_each:>3} puts each: {each:.1} us and {bytes} B a put, \
+             {operations} operations a commit"
         );
         assert!(bytes < 40_000, "{bytes} B written for a put of 900 B");
     }
