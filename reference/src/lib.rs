@@ -4,6 +4,7 @@
 //! machines that take time and input and answer with outputs. A thin asynchronous shell
 //! ([`node::serve`], [`router`], [`archive`], [`restore`]) carries them over one door,
 //! [`env::Env`].
+//! What partitions hold comes to rest in [`store`].
 //! Start at [`node`] for what one process does, and at [`cut`] for how a backup names its instant.
 //!
 //! What is absent: this crate has no clock, no dice and no I/O of its own, and it knows nothing of

@@ -20,6 +20,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+/// A part of a checkpoint ends with the replica that brings it to so many changed items.
+const PART_CHANGES_MAX: usize = 1_024;
 /// Entries of a compacted log are written in records of about this size.
 const KEPT_RECORD_BYTES: usize = 1 << 20;
 
@@ -179,25 +181,31 @@ impl<M: Mutants> Core<M> {
         !self.refounding && (!self.gone.is_empty() || self.hosted.values().any(changed))
     }
 
-    /// What the next checkpoint makes durable. Until [`Core::end_checkpoint`] no other begins.
+    /// The next part of a checkpoint: a bounded number of changes, since writing them takes the
+    /// node's time. A replica's changes are all in one part. Until [`Core::end_checkpoint`] no
+    /// other part begins.
     pub fn begin_checkpoint(&mut self) -> Batch {
-        self.unsaved_bytes = 0;
-        let mut batch =
-            Batch { partitions: BTreeMap::new(), removed: std::mem::take(&mut self.gone) };
-        for (&id, hosted) in &mut self.hosted {
-            let outrun = hosted.health == Health::Sound && hosted.outrun_by_snapshot();
-            if hosted.health == Health::Sound && !outrun && hosted.has_snapshot() {
-                hosted.staging = None;
+        let removed = std::mem::take(&mut self.gone);
+        let mut batch = Batch { partitions: BTreeMap::new(), removed };
+        let (first, mut changes) = (self.next_to_save.take(), 0);
+        for (&id, hosted) in self.hosted.range_mut(first.unwrap_or(PartitionId(0))..) {
+            if changes >= PART_CHANGES_MAX {
+                self.next_to_save = Some(id);
+                break;
             }
-            let saved = match hosted.health {
-                Health::Sound if outrun => hosted.take_in_snapshot(),
-                Health::Lost if hosted.has_snapshot() => hosted.take_in_snapshot(),
-                Health::Sound if hosted.durable.index < hosted.applied().index => hosted.save(),
-                _ => continue,
-            };
-            batch.partitions.insert(id, saved);
+            if let Some(part) = hosted.unsaved() {
+                changes += part.changes.len();
+                batch.partitions.insert(id, part);
+            }
         }
+        self.unsaved_bytes = 0;
         batch
+    }
+
+    /// Whether the checkpoint has another part.
+    #[must_use]
+    pub fn checkpoint_goes_on(&self) -> bool {
+        self.next_to_save.is_some() && !self.refounding
     }
 
     /// The checkpoint of `batch` is durable.
@@ -313,6 +321,20 @@ impl<M: Mutants> Core<M> {
 }
 
 impl Hosted {
+    /// What a checkpoint has to make durable of this replica.
+    fn unsaved(&mut self) -> Option<PartitionBatch> {
+        let outrun = self.health == Health::Sound && self.outrun_by_snapshot();
+        if self.health == Health::Sound && !outrun {
+            self.staging.take_if(|it| it.is_complete());
+        }
+        match self.health {
+            Health::Sound if outrun => Some(self.take_in_snapshot()),
+            Health::Lost if self.has_snapshot() => Some(self.take_in_snapshot()),
+            Health::Sound if self.durable.index < self.applied().index => Some(self.save()),
+            _ => None,
+        }
+    }
+
     fn save(&mut self) -> PartitionBatch {
         let image = encode_image(self.applied(), &self.machine);
         let changes = match &mut self.machine {

@@ -22,11 +22,20 @@ pub(super) async fn keep_checkpoints<E: Env, M: Mutants>(shell: Shell<E, M>) {
         if !shell.core().has_unsaved() {
             continue;
         }
-        match shell.save().await {
+        match save(&shell).await {
             Ok(()) => compact_log(&shell),
             Err(fault) => shell.lose_checkpoint(fault),
         }
     }
+}
+
+/// Makes one checkpoint, part by part.
+async fn save<E: Env, M: Mutants>(shell: &Shell<E, M>) -> Result<(), StoreFault> {
+    shell.save_part().await?;
+    while shell.core().checkpoint_goes_on() {
+        shell.save_part().await?;
+    }
+    Ok(())
 }
 
 /// A log of which checkpoints hold the greater part is begun anew without it.

@@ -149,8 +149,8 @@ impl<E: Env, M: Mutants> Shell<E, M> {
         self.inner.checkpoint_wanted.notified().await;
     }
 
-    /// Makes a checkpoint.
-    pub(super) async fn save(&self) -> Result<(), StoreFault> {
+    /// Makes a part of a checkpoint.
+    pub(super) async fn save_part(&self) -> Result<(), StoreFault> {
         let batch = self.inner.core.borrow_mut().begin_checkpoint();
         self.checkpoint().commit(batch.clone()).await?;
         let now_ns = self.env().now_ns();

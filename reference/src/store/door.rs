@@ -1,9 +1,10 @@
 //! The only way into redb: its storage, and the guard that every call passes.
 //!
 //! redb wants a storage that may be shared between threads; a node's file may not. So the storage
-//! holds the overlay alone, and a read that the overlay cannot answer goes to the file of whoever is
-//! inside redb on this thread at that moment: [`Door::enter`] lays it down for the length of the call.
-//! What redb answers with an error or a panic is a fault, and after a fault nobody enters again.
+//! holds the overlay alone, and a read that the overlay cannot answer goes to the file of whoever
+//! is inside redb on this thread at that moment: [`Door::enter`] lays it down for the length of the
+//! call. What redb answers with an error or a panic is a fault, and after a fault nobody enters
+//! again.
 
 use super::overlay::Overlay;
 use crate::partition::StoreFault;

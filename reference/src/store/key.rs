@@ -1,8 +1,8 @@
 //! Keys of items as redb sorts them: bytes whose order is that of (partition, [`ItemKey`]).
 //!
 //! Layout: partition (8, big-endian), hash (8, big-endian), the partition key with each zero byte
-//! written as `00 ff` and closed by `00 00`, then the sort key as it is. The escape makes a partition
-//! key that begins another sort before it, whatever their sort keys are.
+//! written as `00 ff` and closed by `00 00`, then the sort key as it is. The escape makes a
+//! partition key that begins another sort before it, whatever their sort keys are.
 
 use crate::ids::PartitionId;
 use crate::item::PrimaryKey;

@@ -1,17 +1,17 @@
 //! Items at rest: what all partitions of a node held at the last checkpoint, in one redb file.
 //!
-//! The log is where a write becomes durable. From time to time the node hands over what has gathered
-//! above the log ([`Batch`]), [`Checkpoint::commit`] puts it to rest, all or nothing, and the log may
-//! be cut behind it. What a partition knows besides its items (how far it has applied, its markers)
-//! rests beside them as an opaque *image*, in the same commit.
+//! The log is where a write becomes durable. From time to time the node hands over what has
+//! gathered above the log ([`Batch`]), [`Checkpoint::commit`] puts it to rest, all or nothing, and
+//! the log may be cut behind it. What a partition knows besides its items (how far it has applied,
+//! its markers) rests beside them as an opaque *image*, in the same commit.
 //!
 //! # What is promised
 //!
 //! 1. After a crash at any point, [`Checkpoint::open`] finds the last commit that returned, or the
 //!    one under way, and no mixture.
 //! 2. What is read is what was committed, or a [`StoreFault`]: bits that rot, writes that went
-//!    elsewhere or never arrived, a panic inside redb. After a fault nothing is answered any more; the
-//!    owner discards the file and rebuilds the replicas.
+//!    elsewhere or never arrived, a panic inside redb. After a fault nothing is answered any more;
+//!    the owner discards the file and rebuilds the replicas.
 //! 3. The same calls ask the same of the disk, byte for byte.
 //!
 //! # What it cannot see
@@ -24,8 +24,8 @@
 //! # Files
 //!
 //! `key` and `record` say how things lie in redb; `overlay` (of `pieces`) is the file as redb sees
-//! it; `door` is the way into redb; `view` reads, `checkpoint` opens and commits. Why redb, and what
-//! it costs: decision 6.
+//! it; `door` is the way into redb; `opening` judges a file, `writing` is one write transaction,
+//! `checkpoint` has the disk carry it out, `view` reads. Why redb, and what it costs: decision 6.
 
 mod checkpoint;
 mod door;
@@ -34,6 +34,8 @@ mod opening;
 mod overlay;
 mod pieces;
 mod record;
+#[cfg(test)]
+mod tests;
 mod view;
 mod writing;
 
@@ -46,6 +48,10 @@ use crate::partition::{ItemKey, StoreFault};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::fmt;
+
+/// Newest versions by key: the log sequence number of the write that made each, and the item, none
+/// if it was deleted.
+pub type Versions = BTreeMap<ItemKey, (Index, Option<Bytes>)>;
 
 /// What a partition reads below its recent writes. Object-safe, and answers at once: the time that
 /// the disk took is owed, see [`Checkpoint::take_reads`].
@@ -71,10 +77,6 @@ pub trait Base: fmt::Debug {
         take: &mut dyn FnMut(&ItemKey, Index, &Bytes) -> bool,
     ) -> Result<(), StoreFault>;
 }
-
-/// Newest versions by key: the log sequence number of the write that made each, and the item, none
-/// if it was deleted.
-pub type Versions = BTreeMap<ItemKey, (Index, Option<Bytes>)>;
 
 /// A base that holds nothing.
 #[derive(Debug)]

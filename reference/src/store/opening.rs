@@ -2,6 +2,7 @@
 
 use super::checkpoint::{Checkpoint, Inner};
 use super::door::{Door, fault};
+use super::overlay::BLOCK_LEN;
 use super::record::{FORMAT_VERSION, Header};
 use super::view::{IMAGES, ITEMS};
 use super::writing::Writing;
@@ -21,6 +22,9 @@ pub const CACHE_BYTES: usize = 1 << 20;
 
 /// The longest read that opening pays for as one, in bytes: it goes through the file in order.
 const READ_LEN_MAX: usize = 256 << 10;
+
+/// redb's magic number, in bytes.
+const MAGIC_LEN: usize = 9;
 
 const HEADER: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("header");
 const HEADER_KEY: &str = "stillpoint";
@@ -88,8 +92,9 @@ impl<E: Env> Checkpoint<E> {
     async fn make(env: &E, node: NodeId, cache_bytes: usize) -> io::Result<Self> {
         let file = env.create(FILE).await?;
         env.sync_dir("").await?;
-        let mut inner = Inner::over(env, file, node, 0);
-        let begun = inner.start(cache_bytes).and_then(|()| inner.write_header());
+        let mut inner = Inner::over(env, file, 0);
+        let header = Header { version: FORMAT_VERSION, node };
+        let begun = inner.start(cache_bytes).and_then(|()| inner.write_header(header));
         begun.map_err(io::Error::other)?;
         inner.carry_out().await.map_err(io::Error::other)?;
         Ok(Self::sealed(inner))
@@ -103,7 +108,7 @@ impl<E: Env> Checkpoint<E> {
         cache_bytes: usize,
     ) -> io::Result<Result<Option<Self>, StoreFault>> {
         let len = file.size().await?;
-        let mut inner = Inner::over(env, file, node, len);
+        let mut inner = Inner::over(env, file, len);
         if inner.is_unfinished().await {
             return Ok(Ok(None));
         }
@@ -133,16 +138,20 @@ impl<E: Env> Checkpoint<E> {
 }
 
 impl<E: Env> Inner<E> {
-    fn over(env: &E, file: E::File, node: NodeId, len: u64) -> Self {
+    fn over(env: &E, file: E::File, len: u64) -> Self {
         let reader = file.clone();
         let door = Rc::new(Door::new(len, Rc::new(move |at, len| reader.read_now(at, len))));
-        Self { env: env.clone(), node, file, door, database: None, turn: Mutex::new(()) }
+        Self { env: env.clone(), file, door, database: None, turn: Mutex::new(()) }
     }
 
-    /// redb writes its magic number last when it makes a file.
+    /// redb writes its magic number after the rest of its header, and all else behind that.
     async fn is_unfinished(&self) -> bool {
-        let head = self.file.read_at(0, 8).await;
-        head.is_ok_and(|head| head.iter().all(|&byte| byte == 0))
+        let zero = |bytes: &[u8]| bytes.iter().all(|&byte| byte == 0);
+        if !self.file.read_at(0, MAGIC_LEN).await.is_ok_and(|magic| zero(&magic)) {
+            return false;
+        }
+        let content = self.file.read_all().await;
+        content.is_ok_and(|content| content.get(BLOCK_LEN..).is_none_or(zero))
     }
 
     /// Has redb open the file and verify all that is in use.
@@ -150,6 +159,8 @@ impl<E: Env> Inner<E> {
         let backend = self.door.backend();
         let database = self.door.enter(|| {
             let mut builder = Builder::new();
+            // A file without a record of its free space is verified anyway; one with such a record,
+            // which we do not write, would not be.
             builder.set_cache_size(cache_bytes).set_check_integrity_on_open(true);
             builder.create_with_backend(backend).map_err(fault)
         })?;
@@ -157,8 +168,8 @@ impl<E: Env> Inner<E> {
         Ok(())
     }
 
-    fn write_header(&self) -> Result<(), StoreFault> {
-        let header = Header { version: FORMAT_VERSION, node: self.node };
+    /// The first commit of a file.
+    pub(super) fn write_header(&self, header: Header) -> Result<(), StoreFault> {
         let writing = Writing::begin(&self.door, self.database())?;
         self.door.enter(|| {
             let mut table = writing.transaction().open_table(HEADER).map_err(fault)?;

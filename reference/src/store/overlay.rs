@@ -17,7 +17,7 @@ use std::io;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// redb's page: it writes and reads multiples of this, but for its header in the first one.
-const BLOCK_LEN: usize = 4096;
+pub(super) const BLOCK_LEN: usize = 4096;
 
 /// The longest write that is submitted as one, unless redb wrote a longer page.
 const WRITE_LEN_MAX: usize = 64 << 10;
@@ -191,15 +191,15 @@ impl Overlay {
 
     /// The newest content, where one write holds all of it.
     fn newest(&self, at: u64, len: usize) -> Option<Bytes> {
-        if let Some(bytes) = self.open.whole(at, len) {
-            return Some(bytes);
+        if self.open.touches(at, len) {
+            return self.open.whole(at, len);
         }
         for epoch in self.sealed.iter().rev() {
             if matches!(epoch.barrier, Barrier::SetLen(cut) if cut < at + len as u64) {
                 return None;
             }
-            if let Some(bytes) = epoch.writes.whole(at, len) {
-                return Some(bytes);
+            if epoch.writes.touches(at, len) {
+                return epoch.writes.whole(at, len);
             }
         }
         None
@@ -218,14 +218,15 @@ impl Overlay {
         self.open.patch(at, out);
     }
 
+    /// A block that is written in part is not known any more, and the first never is.
     fn learn(&mut self, at: u64, bytes: &[u8]) {
-        let Some(first) = block_of(at, bytes.len()) else {
-            return;
-        };
-        let last = first + bytes.len() / BLOCK_LEN;
-        self.sums.resize(self.sums.len().max(last), 0);
-        for (sum, block) in self.sums[first..last].iter_mut().zip(bytes.chunks(BLOCK_LEN)) {
-            *sum = sum_of(block);
+        let start = usize::try_from(at).expect("blocks fit into memory");
+        let end = start + bytes.len();
+        self.sums.resize(self.sums.len().max(end.div_ceil(BLOCK_LEN)), 0);
+        for number in (start / BLOCK_LEN).max(1)..end.div_ceil(BLOCK_LEN) {
+            let block = (number * BLOCK_LEN).checked_sub(start);
+            let whole = block.and_then(|from| bytes.get(from..from + BLOCK_LEN));
+            self.sums[number] = whole.map_or(0, sum_of);
         }
     }
 
@@ -252,4 +253,123 @@ fn block_of(at: u64, len: usize) -> Option<usize> {
     let at = usize::try_from(at).expect("blocks fit into memory");
     let whole = at.is_multiple_of(BLOCK_LEN) && len.is_multiple_of(BLOCK_LEN);
     (whole && at > 0).then_some(at / BLOCK_LEN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const BLOCKS: u64 = 6;
+    const LEN: u64 = BLOCKS * BLOCK_LEN as u64;
+
+    #[derive(Clone, Debug)]
+    enum Act {
+        /// Blocks from here on, with this byte.
+        Write(u64, usize, u8),
+        SetLen(u64),
+        Sync,
+        /// The disk does one step.
+        Step,
+    }
+
+    fn act() -> impl Strategy<Value = Act> {
+        prop_oneof![
+            4 => (0..BLOCKS, 1..4usize, 1..=255u8).prop_map(|(at, n, b)| Act::Write(at, n, b)),
+            1 => (1..=BLOCKS).prop_map(|blocks| Act::SetLen(blocks * BLOCK_LEN as u64)),
+            1 => Just(Act::Sync),
+            3 => Just(Act::Step),
+        ]
+    }
+
+    fn put(file: &mut Vec<u8>, at: u64, bytes: &[u8]) {
+        let (start, end) = (at as usize, at as usize + bytes.len());
+        file.resize(file.len().max(end), 0);
+        file[start..end].copy_from_slice(bytes);
+    }
+
+    fn carry_out(overlay: &mut Overlay, disk: &mut Vec<u8>) -> bool {
+        let Some(step) = overlay.next() else { return false };
+        match &step {
+            Step::Write(at, bytes) => put(disk, *at, bytes),
+            Step::SetLen(len) => disk.resize(*len as usize, 0),
+            Step::Sync => {}
+        }
+        overlay.done(&step);
+        true
+    }
+
+    fn read(overlay: &mut Overlay, at: u64, len: usize, disk: &[u8]) -> Vec<u8> {
+        let file = |at: u64, len: usize| {
+            let start = (at as usize).min(disk.len());
+            let end = (start + len).min(disk.len());
+            Ok(Bytes::copy_from_slice(&disk[start..end]))
+        };
+        let mut out = vec![0xee; len];
+        overlay.read(at, &mut out, &file).expect("nothing is damaged");
+        out
+    }
+
+    proptest! {
+        #[test]
+        fn reads_see_what_was_written_however_far_the_disk_has_come(
+            acts in proptest::collection::vec(act(), 1..24),
+        ) {
+            let (mut overlay, mut disk) = (Overlay::new(LEN), vec![7; LEN as usize]);
+            let mut model = disk.clone();
+            for act in acts {
+                match act {
+                    Act::Write(block, count, byte) => {
+                        let (at, bytes) = (block * BLOCK_LEN as u64, vec![byte; count * BLOCK_LEN]);
+                        overlay.write(at, &bytes).expect("open");
+                        put(&mut model, at, &bytes);
+                    }
+                    Act::SetLen(len) => {
+                        overlay.set_len(len).expect("open");
+                        model.resize(len as usize, 0);
+                    }
+                    Act::Sync => overlay.sync().expect("open"),
+                    Act::Step => drop(carry_out(&mut overlay, &mut disk)),
+                }
+                prop_assert_eq!(overlay.len().expect("open"), model.len() as u64);
+                for at in (BLOCK_LEN..model.len()).step_by(BLOCK_LEN) {
+                    let len = (2 * BLOCK_LEN).min(model.len() - at);
+                    let seen = read(&mut overlay, at as u64, len, &disk);
+                    prop_assert!(seen == model[at..at + len], "at {at}");
+                }
+            }
+            overlay.write(0, b"end").expect("open");
+            put(&mut model, 0, b"end");
+            overlay.sync().expect("open");
+            while carry_out(&mut overlay, &mut disk) {}
+            prop_assert!(disk == model, "the disk ends with other bytes");
+        }
+    }
+
+    #[test]
+    fn a_sync_of_nothing_is_left_out() {
+        let mut overlay = Overlay::new(0);
+        overlay.sync().expect("open");
+        assert_eq!(overlay.next(), None);
+        overlay.write(0, b"a").expect("open");
+        assert_eq!(overlay.next(), None, "no barrier follows the write yet");
+        overlay.sync().expect("open");
+        overlay.sync().expect("open");
+        let mut disk = Vec::new();
+        assert!(carry_out(&mut overlay, &mut disk) && carry_out(&mut overlay, &mut disk));
+        assert_eq!(overlay.next(), None);
+    }
+
+    #[test]
+    fn a_block_that_nobody_wrote_or_verified_is_not_read() {
+        let mut overlay = Overlay::new(LEN);
+        overlay.opened();
+        let block = |_: u64, len: usize| Ok(Bytes::from(vec![0; len]));
+        let mut out = vec![0; BLOCK_LEN];
+        let error = overlay.read(BLOCK_LEN as u64, &mut out, &block).expect_err("unknown");
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        assert!(overlay.read(8, &mut out[..8], &block).is_err(), "the header is read once");
+        overlay.close();
+        assert!(overlay.write(0, b"late").is_err());
+    }
 }

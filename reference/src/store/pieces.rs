@@ -63,6 +63,12 @@ impl Pieces {
         (end <= end_of(at, piece)).then(|| part(at, piece, offset, end).1)
     }
 
+    /// Whether anything of the `len` bytes at `offset` stands here.
+    pub(super) fn touches(&self, offset: u64, len: usize) -> bool {
+        let before = self.0.range(..offset + len as u64).next_back();
+        before.is_some_and(|(&at, piece)| end_of(at, piece) > offset)
+    }
+
     /// The first run of pieces without gaps between them, as one; at most about `len_max` bytes.
     pub(super) fn first_run(&self, len_max: usize) -> Option<(u64, Bytes)> {
         let mut pieces = self.0.iter();
@@ -123,6 +129,8 @@ mod tests {
             pieces.patch(0, &mut seen);
             prop_assert_eq!(seen, model);
             for (at, len) in (0..LEN).flat_map(|at| [1, 3, 9].map(|len| (at, len))) {
+                let written = model[at..(at + len).min(LEN)].iter().any(|&value| value != 0);
+                prop_assert_eq!(pieces.touches(at as u64, len), written);
                 if let Some(found) = pieces.whole(at as u64, len) {
                     prop_assert_eq!(&found[..], &model[at..at + len]);
                 }

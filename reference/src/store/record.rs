@@ -1,9 +1,10 @@
 //! What redb holds for us: items, images of partitions and the header, each with its checksum.
 //!
-//! Layout, little-endian. Item: checksum 0..8, sequence number 8..16, bytes from 16. Image: checksum
-//! 0..8, bytes from 8. Header: checksum 0..8, format version 8..12, node 12..14. A checksum is XXH3
-//! with 64 bits over the place (the encoded key, or the partition) and all that follows it, under a
-//! seed for each kind: bytes that stand in a wrong place are as wrong as bytes that changed.
+//! Layout, little-endian. Item: checksum 0..8, sequence number 8..16, bytes from 16. Image:
+//! checksum 0..8, bytes from 8. Header: checksum 0..8, format version 8..12, node 12..14. A
+//! checksum is XXH3 with 64 bits over the place (the encoded key, or the partition) and all that
+//! follows it, under a seed for each kind: bytes that stand in a wrong place are as wrong as bytes
+//! that changed.
 
 use crate::ids::{Index, NodeId, PartitionId};
 use crate::partition::StoreFault;
