@@ -11,6 +11,7 @@ use crate::env::{Env, ObjectError};
 use crate::ids::{BackupId, NodeId, PartitionId, RestoreId, TableId, Term};
 use crate::mutants::Mutants;
 use crate::node::{Call, HostSpec, PartitionTarget, Reply, Shell};
+use crate::points;
 use crate::task::{join_all, join_some};
 use std::collections::{BTreeMap, BTreeSet};
 use xxhash_rust::xxh3::xxh3_64;
@@ -248,13 +249,16 @@ impl<E: Env, M: Mutants> Flow<E, M> {
             let table = it.table_by_id(restore.target)?.clone();
             Some((restore, backup, table))
         })?;
+        self.shell.point(points::RESTORE_PLAN, id.0);
         self.host_quorum(&table).await?;
+        self.shell.point(points::RESTORE_HOSTED, id.0);
         let key = backup_key(&backup);
         let pending = restore.partitions.iter().filter(|(_, (_, items))| items.is_none());
         let filled = pending
             .map(|(&target, &(source, _))| self.fill(&restore, &table, &key, target, source));
         let filled = join_some(filled, FILLED_AT_ONCE_MAX).await;
         filled.into_iter().collect::<Option<Vec<()>>>()?;
+        self.shell.point(points::RESTORE_FINISH, id.0);
         self.decide(Command::FinishRestore(id)).await?;
         // Members that were away when the table was made are still to host their replicas.
         self.host(&table, None).await
@@ -307,7 +311,9 @@ impl<E: Env, M: Mutants> Flow<E, M> {
             if let Some(Reply::Restored(items)) = self.call(node, call).await {
                 let restore = restore.id;
                 let done = Command::PartitionRestored { restore, partition: target, items };
-                return self.decide(done).await;
+                self.decide(done).await?;
+                self.shell.point(points::RESTORE_NOTED, target.0);
+                return Some(());
             }
             // Damage in the archive may last: the table stays closed, and it is tried less often.
             self.shell.env().sleep_until(self.shell.env().now_ns() + pause_ns).await;
