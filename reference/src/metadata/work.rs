@@ -111,12 +111,23 @@ impl<E: Env, M: Mutants> Flow<E, M> {
 
     /// Has every member host its replicas. As soon as every partition has a quorum, `then` is
     /// decided; the others are still asked until they have done it.
-    async fn host(&self, table: &Table, mut then: Option<Command>) -> Option<()> {
+    async fn host(&self, table: &Table, then: Option<Command>) -> Option<()> {
+        self.ask_members(table, |specs| Call::Host(specs.to_vec()), then).await
+    }
+
+    /// Has every member do what `call` makes of its replicas. As soon as a quorum of every
+    /// partition has done so, `then` is decided; the others are still asked until they have.
+    async fn ask_members(
+        &self,
+        table: &Table,
+        call: impl Fn(&[HostSpec]) -> Call,
+        mut then: Option<Command>,
+    ) -> Option<()> {
         let mut missing = specs_by_node(table);
         loop {
             self.in_term()?;
             let asked = missing.iter().map(|(node, specs)| {
-                let call = Call::Host(specs.clone());
+                let call = call(specs);
                 async move { (*node, self.call(*node, call).await == Some(Reply::Done)) }
             });
             for (node, done) in join_all(asked).await {
@@ -125,8 +136,8 @@ impl<E: Env, M: Mutants> Flow<E, M> {
                 }
             }
             let has_quorum = table.partitions.iter().all(|it| {
-                let hosting = it.members.iter().filter(|node| !missing.contains_key(node));
-                hosting.count() > it.members.len() / 2
+                let done = it.members.iter().filter(|node| !missing.contains_key(node));
+                done.count() > it.members.len() / 2
             });
             if has_quorum && let Some(command) = then.take() {
                 self.decide(command).await?;
@@ -138,23 +149,16 @@ impl<E: Env, M: Mutants> Flow<E, M> {
         }
     }
 
+    /// The table is gone as soon as no partition of it has a quorum that could serve it. A member
+    /// that is away then is told when it comes back; until then the catalog remembers the table.
     async fn drop_table(&self, id: TableId) -> Option<()> {
-        let table = self.look(|it| it.table_by_id(id).cloned())?;
-        let mut missing = specs_by_node(&table);
-        while !missing.is_empty() {
-            self.in_term()?;
-            let asked = missing.iter().map(|(node, specs)| {
-                let call = Call::Drop(specs.iter().map(|it| it.partition).collect());
-                async move { (*node, self.call(*node, call).await == Some(Reply::Done)) }
-            });
-            let done = join_all(asked).await.into_iter().filter(|(_, done)| *done);
-            let done: Vec<NodeId> = done.map(|(node, _)| node).collect();
-            done.iter().for_each(|it| drop(missing.remove(it)));
-            if !missing.is_empty() {
-                self.pause().await;
-            }
-        }
-        self.decide(Command::DropTable(id)).await
+        let (table, then) = self.look(|it| match it.table_by_id(id) {
+            Some(table) => Some((table.clone(), Some(Command::DropTable(id)))),
+            None => Some((it.dropped(id)?.clone(), None)),
+        })?;
+        let partitions = |specs: &[HostSpec]| specs.iter().map(|it| it.partition).collect();
+        self.ask_members(&table, |specs| Call::Drop(partitions(specs)), then).await?;
+        self.decide(Command::ForgetTable(id)).await
     }
 
     // Archiving a sealed backup.

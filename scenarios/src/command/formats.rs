@@ -26,14 +26,13 @@ pub(super) struct Summary {
 /// Lines of the faults' column are no wider.
 const FAULTS_WIDTH_MAX: usize = 30;
 
-const HEADERS: [&str; 12] = [
+const HEADERS: [&str; 11] = [
     "scenario",
     "seeds",
     "parti-\ntions",
     "back-\nups",
     "re-\nstores",
-    "faults by kind",
-    "seeds hit\nin phase",
+    "faults by kind,\nphases struck",
     "skew\nmax",
     "hold\nmax",
     "AVAIL-\nABLE\nmax",
@@ -62,22 +61,21 @@ pub(super) fn text(summary: &Summary) -> String {
 }
 
 fn verdict_table(tally: &Tally) -> String {
-    let mut table = Table::new(&HEADERS, &[0, 5, 6, 11], &[(11, 13)]);
+    let mut table = Table::new(&HEADERS, &[0, 5, 10], &[(10, 13)]);
     for (info, story) in &tally.stories {
         table.row(row(info, story));
     }
     table.draw()
 }
 
-fn row(info: &StoryInfo, story: &StoryTally) -> [String; 12] {
+fn row(info: &StoryInfo, story: &StoryTally) -> [String; 11] {
     [
         folded(info.name),
         count(story.seeds),
         count(u64::from(story.partitions_max)),
         count(story.backups),
         count(story.restores),
-        faults(story),
-        hits(info, story),
+        faults(info, story),
         story.skew_ns_max.map_or("-".to_string(), duration),
         duration(story.hold_ns_max),
         duration(story.available_ns_max),
@@ -86,17 +84,14 @@ fn row(info: &StoryInfo, story: &StoryTally) -> [String; 12] {
     ]
 }
 
-fn faults(story: &StoryTally) -> String {
+/// The faults, and the share of seeds in which one struck in each phase that the story aims at.
+fn faults(info: &StoryInfo, story: &StoryTally) -> String {
     let each = story.faults.iter().map(|(kind, number)| format!("{kind} {}", abbreviated(*number)));
     let text = listed(each.collect(), FAULTS_WIDTH_MAX);
-    if text.is_empty() { "none".to_string() } else { text }
-}
-
-/// The share of seeds in which a placed fault struck in each phase that the story aims at.
-fn hits(info: &StoryInfo, story: &StoryTally) -> String {
-    let share = |it: &Phase| format!("{} {} %", it.name(), story.hit_percent(*it));
-    let shares: Vec<String> = info.phases.iter().map(share).collect();
-    if shares.is_empty() { "-".to_string() } else { shares.join("\n") }
+    let mut lines = vec![if text.is_empty() { "none".to_string() } else { text }];
+    let hit = |it: &Phase| format!("{}: {} % of seeds", it.name(), story.hit_percent(*it));
+    lines.extend(info.phases.iter().map(hit));
+    lines.join("\n")
 }
 
 /// The worst that is true of the story, with the number of its seeds.

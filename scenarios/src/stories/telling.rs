@@ -49,7 +49,7 @@ pub(super) fn tell_as<M: Mutants>(
         (scene.world.clone(), scene.cluster.clone(), Rc::clone(&scene.session));
     let (faults, holds, shape) = (scene.faults.clone(), Rc::clone(&scene.holds), scene.shape);
     let mut played = perform(scene);
-    played.places_faults = faults.are_placed() && faults.struck() == 0;
+    played.faults_missed = faults.are_placed() && faults.struck() == 0;
     let told = Told { world: &world, cluster: &cluster, session: &session, played: &played, shape };
     report(story, request, &told, &faults, &holds)
 }
@@ -145,7 +145,7 @@ pub(super) struct Played {
     /// What could not be done in time.
     pub(super) unfinished: Option<String>,
     /// Whether faults were placed and none of them struck: such a run tells nothing of them.
-    pub(super) places_faults: bool,
+    pub(super) faults_missed: bool,
     /// What the service did that it must not have done, whatever the oracles say.
     pub(super) wrongs: Vec<String>,
 }
