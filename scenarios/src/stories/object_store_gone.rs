@@ -26,5 +26,6 @@ pub(super) const STORY: Story = Story {
 fn set(it: &Setting<'_>) {
     let points = [points::CUT_PROBE, points::HOLD_BEGIN, points::CUT_CONFIRM, points::CUT_SEAL];
     let strike = *it.dice.pick(&[Strike::ObjectsRefuse, Strike::ObjectsSilent]);
-    it.faults.when(it.world, *it.dice.pick(&points), 1, strike, GONE_NS);
+    let &point = it.dice.pick(&points);
+    it.faults.when(it.world, point, 1, strike, GONE_NS);
 }
