@@ -14,6 +14,8 @@ pub const CUT_MARKED: &str = "cut.marked";
 pub const CUT_CONFIRM: &str = "cut.confirm";
 /// A leader made sure that it still leads and says Held (detail: partition).
 pub const CUT_HELD: &str = "cut.held";
+/// Every leader has vouched for its marker; the seal is proposed (detail: backup).
+pub const CUT_SEAL: &str = "cut.seal";
 /// An attempt failed and another will follow (detail: backup).
 pub const CUT_RETRY: &str = "cut.retry";
 /// The positions of a cut stand in the metadata log (detail: backup).
@@ -26,12 +28,26 @@ pub const ARCHIVE_UPLOAD: &str = "archive.upload";
 pub const ARCHIVE_PART: &str = "archive.part";
 /// The manifest of a backup is durable; it can be restored (detail: backup).
 pub const BACKUP_AVAILABLE: &str = "backup.available";
+/// The metadata group's leader takes up a restore (detail: restore).
+pub const RESTORE_PLAN: &str = "restore.plan";
+/// Every partition of a table that is restored has a quorum of replicas (detail: restore).
+pub const RESTORE_HOSTED: &str = "restore.hosted";
 /// A worker begins, or begins again, to restore a partition (detail: partition).
 pub const RESTORE_COPY: &str = "restore.copy";
+/// A worker has fetched an object, or a part of one (detail: bytes).
+pub const RESTORE_FETCHED: &str = "restore.fetched";
+/// A worker has built a partition's items from what it fetched (detail: partition).
+pub const RESTORE_BUILT: &str = "restore.built";
+/// A worker is about to propose a batch, or that there is none left (detail: partition).
+pub const RESTORE_PROPOSE: &str = "restore.propose";
 /// A batch of restored items is committed (detail: partition).
 pub const RESTORE_LOADED: &str = "restore.loaded";
 /// A restored partition is complete (detail: partition).
 pub const RESTORE_PARTITION: &str = "restore.partition";
+/// The metadata log has taken that a partition is complete (detail: partition).
+pub const RESTORE_NOTED: &str = "restore.noted";
+/// Every partition is complete; the metadata log is asked to open the table (detail: restore).
+pub const RESTORE_FINISH: &str = "restore.finish";
 /// A restored table opens (detail: restore).
 pub const RESTORE_OPEN: &str = "restore.open";
 /// A replica became leader of its group (detail: partition).
@@ -46,3 +62,18 @@ pub const SNAPSHOT_SEND: &str = "snapshot.send";
 pub const SNAPSHOT_INSTALLED: &str = "snapshot.installed";
 /// A node's log is compacted (detail: bytes that are left of it).
 pub const LOG_COMPACTED: &str = "log.compacted";
+
+/// The steps of a restore, from the request to the open table.
+pub const RESTORE_STEPS: &[&str] = &[
+    RESTORE_PLAN,
+    RESTORE_HOSTED,
+    RESTORE_COPY,
+    RESTORE_FETCHED,
+    RESTORE_BUILT,
+    RESTORE_PROPOSE,
+    RESTORE_LOADED,
+    RESTORE_PARTITION,
+    RESTORE_NOTED,
+    RESTORE_FINISH,
+    RESTORE_OPEN,
+];

@@ -58,6 +58,41 @@ impl Size {
     }
 }
 
+/// Where a backup or a restore is: faults are counted by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// From the request until every marker is committed.
+    Mark,
+    /// From the first Confirm until every leader has vouched for its marker.
+    Confirm,
+    /// Until the metadata log has taken the positions.
+    Seal,
+    /// Until the backup is AVAILABLE.
+    Archive,
+    /// A worker of a restore fetches what it is to fill its partition with.
+    Copy,
+    /// A worker commits items to the new table.
+    Apply,
+    /// Every partition is filled; the table is about to open.
+    Open,
+}
+
+impl Phase {
+    /// The word that stands for the phase in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Phase::Mark => "mark",
+            Phase::Confirm => "confirm",
+            Phase::Seal => "seal",
+            Phase::Archive => "archive",
+            Phase::Copy => "copy",
+            Phase::Apply => "apply",
+            Phase::Open => "open",
+        }
+    }
+}
+
 /// A story as `stillpoint list` shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StoryInfo {
@@ -65,6 +100,8 @@ pub struct StoryInfo {
     pub name: &'static str,
     /// What must hold in every run of it, in one line.
     pub claim: &'static str,
+    /// The phases its faults are aimed at: each must be struck in a fair share of its seeds.
+    pub phases: &'static [Phase],
 }
 
 /// A planted bug that the oracles must catch.
@@ -136,6 +173,11 @@ pub struct SeedReport {
     pub items_compared: u64,
     /// Faults injected, by kind.
     pub faults: BTreeMap<String, u64>,
+    /// Faults that the story placed and that struck, by the phase in which they did.
+    pub faults_by_phase: BTreeMap<Phase, u64>,
+    /// Of the partitions of every backup, the fewest writes that one committed between request
+    /// and seal; `None` where the story does not count them.
+    pub writes_in_cut_min: Option<u64>,
     /// The largest distance measured between a backup's instant and what it contains; `None`
     /// where the story does not measure it.
     pub skew_ns_max: Option<u64>,

@@ -6,8 +6,10 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::sync::atomic::AtomicBool;
+use stillpoint_reference::points::RESTORE_STEPS;
 use stillpoint_scenarios::command::{Host, execute};
 use stillpoint_scenarios::report::{Runner, SeedReport, SeedRequest, Size, Verdict};
+use stillpoint_scenarios::stories::restore_crashes_at_each_step::sweep;
 use stillpoint_scenarios::stories::{ALL, Stories};
 
 /// Small seeds of each story, unless the environment says otherwise.
@@ -115,6 +117,52 @@ stories! {
     power_fails_everywhere: "power-fails-everywhere",
     restarts_then_power_fails: "restarts-then-power-fails",
     everything_at_once: "everything-at-once",
+    every_partition_writes: "every-partition-writes",
+    seal_is_interrupted: "seal-is-interrupted",
+    restore_crashes_at_each_step: "restore-crashes-at-each-step",
+    table_deleted: "table-deleted",
+    object_store_gone: "object-store-gone",
+    node_becomes_slow: "node-becomes-slow",
+    zone_lost_for_good: "zone-lost-for-good",
+}
+
+/// A thousand partitions, each of which writes between the request and the seal of each backup.
+#[test]
+fn a_cut_across_a_thousand_busy_partitions_is_exact() {
+    let request = SeedRequest::new("every-partition-writes", seeds().start);
+    let report = assert_green(&SeedRequest { size: Size::Large, ..request });
+    assert_eq!((report.partitions, report.backups_available), (1_024, 2));
+    let fewest = report.writes_in_cut_min.expect("they are counted");
+    println!("every partition committed at least {fewest} writes between request and seal");
+    assert!(fewest >= 3);
+}
+
+/// Every step of one restore, crashed at once each.
+#[test]
+fn a_restore_that_crashes_at_any_step_is_exact() {
+    let seed = seeds().start;
+    let runs: Vec<_> = sweep(seed).collect();
+    for (step, report) in &runs {
+        let why = &report.verdict;
+        assert_eq!(*why, Verdict::Green, "crashing at {step} in seed {seed}");
+        assert_eq!(report.faults["crash"], 1, "at {step} in seed {seed}");
+    }
+    let passed: BTreeSet<&str> = runs.iter().map(|(step, _)| *step).collect();
+    assert_eq!(passed, RESTORE_STEPS.iter().copied().collect(), "each kind of step was passed");
+    println!("{} steps, {} crashes, all exact", runs.len(), runs.len());
+}
+
+/// Everything that a story places strikes where it says, in a fair share of its seeds.
+#[test]
+fn stories_strike_where_they_aim() {
+    for story in ALL.iter().filter(|it| !it.phases.is_empty()) {
+        let reports: Vec<SeedReport> =
+            seeds().map(|seed| Stories.run(&SeedRequest::new(story.name, seed))).collect();
+        for phase in story.phases {
+            let hit = |it: &&SeedReport| it.faults_by_phase.contains_key(phase);
+            assert!(reports.iter().any(|it| hit(&it)), "{} never hits {phase:?}", story.name);
+        }
+    }
 }
 
 #[test]

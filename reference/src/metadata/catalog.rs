@@ -147,6 +147,8 @@ pub struct Catalog {
     cluster: Cluster,
     tables: BTreeMap<String, Table>,
     backups: BTreeMap<BackupId, Backup>,
+    /// Tables that are gone, of which a member may still host replicas.
+    dropped: BTreeMap<TableId, Table>,
     restores: BTreeMap<RestoreId, Restore>,
     next_partition: u64,
     next_backup: u64,
@@ -161,6 +163,7 @@ impl Catalog {
         Self {
             cluster,
             tables: BTreeMap::new(),
+            dropped: BTreeMap::new(),
             backups: BTreeMap::new(),
             restores: BTreeMap::new(),
             next_partition: PartitionId::METADATA.0 + 1,
@@ -192,6 +195,12 @@ impl Catalog {
     #[must_use]
     pub fn table_by_id(&self, id: TableId) -> Option<&Table> {
         self.tables.values().find(|it| it.id == id)
+    }
+
+    /// A table that is gone, as long as a member may still host replicas of it.
+    #[must_use]
+    pub fn dropped(&self, id: TableId) -> Option<&Table> {
+        self.dropped.get(&id)
     }
 
     /// All tables, by name.
@@ -233,6 +242,8 @@ impl Catalog {
             }
             TableStatus::Creating | TableStatus::Active => None,
         });
+        // A member that was away when its table was dropped is told when it comes back.
+        let tables = tables.chain(self.dropped.keys().map(|it| Work::Drop(*it)));
         let backups = self.backups.values().filter_map(|it| match it.state {
             BackupState::Cutting(_) => Some(Work::Cut(it.id)),
             BackupState::Sealed { .. } => Some(Work::Archive(it.id)),
@@ -269,7 +280,12 @@ impl Catalog {
                 }
                 let name = table.name.clone();
                 let table = self.tables.remove(&name).expect("it was just found");
+                self.dropped.insert(id, table.clone());
                 Ok((Applied::Table(table), None))
+            }
+            Command::ForgetTable(id) => {
+                self.dropped.remove(&id).ok_or(Refusal::Stale)?;
+                Ok((Applied::Noted, None))
             }
             Command::StartBackup { table, name, suffix, requested_ms } => {
                 self.start_backup(&table, name, suffix, requested_ms)

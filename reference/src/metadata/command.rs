@@ -100,6 +100,8 @@ pub enum Command {
     },
     /// Every partition is complete: the new table opens.
     FinishRestore(RestoreId),
+    /// The last member has dropped its replicas of a table that is gone.
+    ForgetTable(TableId),
 }
 
 impl Command {

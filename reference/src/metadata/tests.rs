@@ -89,6 +89,7 @@ fn lives() -> Vec<(&'static str, Vec<Command>)> {
         ("deleting", Command::DeleteTable("t".into())),
         ("dropped", Command::DropTable(TableId(1))),
         ("unbacked", Command::DeleteBackup(arn("t", 1))),
+        ("forgotten", Command::ForgetTable(TableId(1))),
     ];
     let commands: Vec<Command> = story.iter().map(|(_, it)| it.clone()).collect();
     let life = |(place, (name, _)): (usize, &(&'static str, Command))| {
@@ -113,7 +114,7 @@ fn each_command_fits_exactly_where_it_should() {
     let table: Vec<Row> = vec![
         (
             create("t", 9),
-            ["empty", "dropped", "unbacked"].into(),
+            ["empty", "dropped", "unbacked", "forgotten"].into(),
             vec![
                 (["creating", "deleting"].into(), TableInUse),
                 (between("active", "finished"), TableExists),
@@ -123,7 +124,7 @@ fn each_command_fits_exactly_where_it_should() {
             Command::OpenTable(TableId(1)),
             ["creating"].into(),
             vec![
-                (["empty", "dropped", "unbacked"].into(), TableNotFound),
+                (["empty", "dropped", "unbacked", "forgotten"].into(), TableNotFound),
                 (between("active", "deleting"), Stale),
             ],
         ),
@@ -132,21 +133,21 @@ fn each_command_fits_exactly_where_it_should() {
             [].into(),
             vec![
                 (between("empty", "available"), TableNotFound),
-                (between("restoring", "unbacked"), Stale),
+                (between("restoring", "forgotten"), Stale),
             ],
         ),
         (
             Command::DeleteTable("t".into()),
             [vec!["active", "deleting"], between("available", "finished")].concat(),
             vec![
-                (["empty", "dropped", "unbacked"].into(), TableNotFound),
+                (["empty", "dropped", "unbacked", "forgotten"].into(), TableNotFound),
                 (["creating"].into(), TableInUse),
                 (between("cutting", "sealed"), TableBeingBackedUp),
             ],
         ),
         (
             Command::DeleteTable("r".into()),
-            between("finished", "unbacked"),
+            between("finished", "forgotten"),
             vec![
                 (between("empty", "available"), TableNotFound),
                 (between("restoring", "restored 3"), TableInUse),
@@ -156,44 +157,52 @@ fn each_command_fits_exactly_where_it_should() {
             Command::DropTable(TableId(1)),
             ["deleting"].into(),
             vec![
-                (["empty", "dropped", "unbacked"].into(), TableNotFound),
+                (["empty", "dropped", "unbacked", "forgotten"].into(), TableNotFound),
                 (between("creating", "finished"), Stale),
             ],
+        ),
+        (
+            Command::ForgetTable(TableId(1)),
+            ["dropped", "unbacked"].into(),
+            vec![(between("empty", "deleting"), Stale), (["forgotten"].into(), Stale)],
         ),
         (
             back_up("t", 2),
             between("active", "finished"),
             vec![
-                (["empty", "dropped", "unbacked"].into(), TableNotFound),
+                (["empty", "dropped", "unbacked", "forgotten"].into(), TableNotFound),
                 (["creating", "deleting"].into(), TableInUse),
             ],
         ),
         (
             Command::BeginAttempt(BackupId(1)),
             ["cutting", "attempted"].into(),
-            vec![(between("empty", "active"), Stale), (between("sealed", "unbacked"), Stale)],
+            vec![(between("empty", "active"), Stale), (between("sealed", "forgotten"), Stale)],
         ),
         (
             seal(1, 1),
             ["attempted"].into(),
-            vec![(between("empty", "cutting"), Stale), (between("sealed", "unbacked"), Stale)],
+            vec![(between("empty", "cutting"), Stale), (between("sealed", "forgotten"), Stale)],
         ),
-        (seal(1, 2), [].into(), vec![(between("empty", "unbacked"), Stale)]),
+        (seal(1, 2), [].into(), vec![(between("empty", "forgotten"), Stale)]),
         (
             Command::Abandon(BackupId(1)),
             ["cutting", "attempted"].into(),
-            vec![(between("empty", "active"), Stale), (between("sealed", "unbacked"), Stale)],
+            vec![(between("empty", "active"), Stale), (between("sealed", "forgotten"), Stale)],
         ),
         (
             complete(1),
             ["sealed"].into(),
-            vec![(between("empty", "attempted"), Stale), (between("available", "unbacked"), Stale)],
+            vec![
+                (between("empty", "attempted"), Stale),
+                (between("available", "forgotten"), Stale),
+            ],
         ),
         (
             Command::DeleteBackup(arn("t", 1)),
             [vec!["available"], between("finished", "dropped")].concat(),
             vec![
-                (["empty", "creating", "active", "unbacked"].into(), BackupNotFound),
+                (["empty", "creating", "active", "unbacked", "forgotten"].into(), BackupNotFound),
                 (between("cutting", "sealed"), BackupBeingCreated),
                 (between("restoring", "restored 3"), BackupBeingRestored),
             ],
@@ -202,7 +211,7 @@ fn each_command_fits_exactly_where_it_should() {
             restore("t", 1, "r", 3),
             ["available"].into(),
             vec![
-                (["empty", "creating", "active", "unbacked"].into(), BackupNotFound),
+                (["empty", "creating", "active", "unbacked", "forgotten"].into(), BackupNotFound),
                 (between("cutting", "sealed"), BackupBeingCreated),
                 (between("restoring", "restored 3"), TableInUse),
                 (between("finished", "dropped"), TableExists),
@@ -211,13 +220,16 @@ fn each_command_fits_exactly_where_it_should() {
         (
             restored(1, 4),
             between("restoring", "restored 3"),
-            vec![(between("empty", "available"), Stale), (between("finished", "unbacked"), Stale)],
+            vec![(between("empty", "available"), Stale), (between("finished", "forgotten"), Stale)],
         ),
-        (restored(1, 7), [].into(), vec![(between("empty", "unbacked"), Stale)]),
+        (restored(1, 7), [].into(), vec![(between("empty", "forgotten"), Stale)]),
         (
             Command::FinishRestore(RestoreId(1)),
             ["restored 3"].into(),
-            vec![(between("empty", "restored 2"), Stale), (between("finished", "unbacked"), Stale)],
+            vec![
+                (between("empty", "restored 2"), Stale),
+                (between("finished", "forgotten"), Stale),
+            ],
         ),
     ];
     for (command, fits, refused) in table {
@@ -274,6 +286,8 @@ fn what_is_outstanding_is_what_a_new_leader_must_see_through() {
         ("restored 3", vec![host, Restore(RestoreId(1))]),
         ("finished", vec![Host(TableId(2)), host]),
         ("deleting", vec![Host(TableId(2)), Drop(TableId(1))]),
+        ("dropped", vec![Host(TableId(2)), Drop(TableId(1))]),
+        ("forgotten", vec![Host(TableId(2))]),
     ];
     for (name, outstanding) in expected {
         let (_, life) = lives().into_iter().find(|(it, _)| *it == name).expect("a state");
@@ -289,6 +303,7 @@ fn command() -> impl Strategy<Value = Command> {
         3 => table().prop_map(Command::OpenTable),
         1 => name().prop_map(|it| Command::DeleteTable(it.into())),
         2 => table().prop_map(Command::DropTable),
+        2 => table().prop_map(Command::ForgetTable),
         2 => (name(), 0..2_u32).prop_map(|(name, suffix)| back_up(name, suffix)),
         3 => number().prop_map(|it| Command::BeginAttempt(BackupId(it))),
         3 => (number(), number()).prop_map(|(backup, attempt)| seal(backup, attempt)),

@@ -11,6 +11,7 @@ use crate::env::{Env, ObjectError};
 use crate::ids::{BackupId, NodeId, PartitionId, RestoreId, TableId, Term};
 use crate::mutants::Mutants;
 use crate::node::{Call, HostSpec, PartitionTarget, Reply, Shell};
+use crate::points;
 use crate::task::{join_all, join_some};
 use std::collections::{BTreeMap, BTreeSet};
 use xxhash_rust::xxh3::xxh3_64;
@@ -110,12 +111,23 @@ impl<E: Env, M: Mutants> Flow<E, M> {
 
     /// Has every member host its replicas. As soon as every partition has a quorum, `then` is
     /// decided; the others are still asked until they have done it.
-    async fn host(&self, table: &Table, mut then: Option<Command>) -> Option<()> {
+    async fn host(&self, table: &Table, then: Option<Command>) -> Option<()> {
+        self.ask_members(table, |specs| Call::Host(specs.to_vec()), then).await
+    }
+
+    /// Has every member do what `call` makes of its replicas. As soon as a quorum of every
+    /// partition has done so, `then` is decided; the others are still asked until they have.
+    async fn ask_members(
+        &self,
+        table: &Table,
+        call: impl Fn(&[HostSpec]) -> Call,
+        mut then: Option<Command>,
+    ) -> Option<()> {
         let mut missing = specs_by_node(table);
         loop {
             self.in_term()?;
             let asked = missing.iter().map(|(node, specs)| {
-                let call = Call::Host(specs.clone());
+                let call = call(specs);
                 async move { (*node, self.call(*node, call).await == Some(Reply::Done)) }
             });
             for (node, done) in join_all(asked).await {
@@ -124,8 +136,8 @@ impl<E: Env, M: Mutants> Flow<E, M> {
                 }
             }
             let has_quorum = table.partitions.iter().all(|it| {
-                let hosting = it.members.iter().filter(|node| !missing.contains_key(node));
-                hosting.count() > it.members.len() / 2
+                let done = it.members.iter().filter(|node| !missing.contains_key(node));
+                done.count() > it.members.len() / 2
             });
             if has_quorum && let Some(command) = then.take() {
                 self.decide(command).await?;
@@ -137,23 +149,16 @@ impl<E: Env, M: Mutants> Flow<E, M> {
         }
     }
 
+    /// The table is gone as soon as no partition of it has a quorum that could serve it. A member
+    /// that is away then is told when it comes back; until then the catalog remembers the table.
     async fn drop_table(&self, id: TableId) -> Option<()> {
-        let table = self.look(|it| it.table_by_id(id).cloned())?;
-        let mut missing = specs_by_node(&table);
-        while !missing.is_empty() {
-            self.in_term()?;
-            let asked = missing.iter().map(|(node, specs)| {
-                let call = Call::Drop(specs.iter().map(|it| it.partition).collect());
-                async move { (*node, self.call(*node, call).await == Some(Reply::Done)) }
-            });
-            let done = join_all(asked).await.into_iter().filter(|(_, done)| *done);
-            let done: Vec<NodeId> = done.map(|(node, _)| node).collect();
-            done.iter().for_each(|it| drop(missing.remove(it)));
-            if !missing.is_empty() {
-                self.pause().await;
-            }
-        }
-        self.decide(Command::DropTable(id)).await
+        let (table, then) = self.look(|it| match it.table_by_id(id) {
+            Some(table) => Some((table.clone(), Some(Command::DropTable(id)))),
+            None => Some((it.dropped(id)?.clone(), None)),
+        })?;
+        let partitions = |specs: &[HostSpec]| specs.iter().map(|it| it.partition).collect();
+        self.ask_members(&table, |specs| Call::Drop(partitions(specs)), then).await?;
+        self.decide(Command::ForgetTable(id)).await
     }
 
     // Archiving a sealed backup.
@@ -248,13 +253,16 @@ impl<E: Env, M: Mutants> Flow<E, M> {
             let table = it.table_by_id(restore.target)?.clone();
             Some((restore, backup, table))
         })?;
+        self.shell.point(points::RESTORE_PLAN, id.0);
         self.host_quorum(&table).await?;
+        self.shell.point(points::RESTORE_HOSTED, id.0);
         let key = backup_key(&backup);
         let pending = restore.partitions.iter().filter(|(_, (_, items))| items.is_none());
         let filled = pending
             .map(|(&target, &(source, _))| self.fill(&restore, &table, &key, target, source));
         let filled = join_some(filled, FILLED_AT_ONCE_MAX).await;
         filled.into_iter().collect::<Option<Vec<()>>>()?;
+        self.shell.point(points::RESTORE_FINISH, id.0);
         self.decide(Command::FinishRestore(id)).await?;
         // Members that were away when the table was made are still to host their replicas.
         self.host(&table, None).await
@@ -307,7 +315,9 @@ impl<E: Env, M: Mutants> Flow<E, M> {
             if let Some(Reply::Restored(items)) = self.call(node, call).await {
                 let restore = restore.id;
                 let done = Command::PartitionRestored { restore, partition: target, items };
-                return self.decide(done).await;
+                self.decide(done).await?;
+                self.shell.point(points::RESTORE_NOTED, target.0);
+                return Some(());
             }
             // Damage in the archive may last: the table stays closed, and it is tried less often.
             self.shell.env().sleep_until(self.shell.env().now_ns() + pause_ns).await;

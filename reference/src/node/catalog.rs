@@ -249,6 +249,7 @@ impl<M: Mutants> Core<M> {
                         .catalog_lead()
                         .and_then(|(_, lead)| lead.coordinators.get(&backup))
                         .map_or(0, |it| it.instant_ms);
+                    out.points.push((points::CUT_SEAL, backup.0));
                     let seal = Command::Seal { backup, attempt, positions, instant_ms };
                     self.propose(seal, now_ns, out);
                 }

@@ -3,7 +3,7 @@
 use crate::archive::format::{
     ArchiveError, BackupManifest, BackupPart, Chunk, LogEntry, PartRef, PartitionCut, Replay,
 };
-use crate::env::{Env, ObjectError};
+use crate::env::{Env, ObjectError, Observed};
 use crate::ids::{Epoch, HashRange, Index, PartitionId, RestoreId, TableId};
 use crate::metadata::ManifestRef;
 use crate::mutants::Mutants;
@@ -107,6 +107,7 @@ impl Worker {
         shell.point(points::RESTORE_COPY, self.target.0);
         let (table, cut) = self.fetch_cut(shell).await?;
         let mut items = self.fetch_items(shell.env(), table, cut).await?;
+        shell.point(points::RESTORE_BUILT, self.target.0);
         if shell.core().mutants().restore_drops_an_item() {
             items.pop_first();
         }
@@ -250,6 +251,7 @@ impl Worker {
         shell: &Shell<E, M>,
         command: &Command,
     ) -> Result<(), Stopped> {
+        shell.point(points::RESTORE_PROPOSE, self.target.0);
         let (partition, payload) = (self.target, command.encode());
         let deadline_ns = shell.env().now_ns() + LOAD_NS_MAX;
         match shell.call(shell.me(), Call::Propose { partition, payload }, deadline_ns).await {
@@ -273,7 +275,11 @@ async fn fetch<E: Env>(
         };
         tries += 1;
         match fetched {
-            Ok(bytes) => return Ok(bytes),
+            Ok(bytes) => {
+                let (name, detail) = (points::RESTORE_FETCHED, bytes.len() as u64);
+                env.observe(Observed::Point { name, detail });
+                return Ok(bytes);
+            }
             Err(ObjectError::SlowDown | ObjectError::Timeout) if tries < FETCH_TRIES_MAX => {
                 let jitter_ns = env.draw("restore.retry", RETRY_NS);
                 env.sleep_until(env.now_ns() + RETRY_NS + jitter_ns).await;

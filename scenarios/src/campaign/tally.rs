@@ -7,10 +7,14 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::report::{Failure, SeedReport, SeedRequest, StoryInfo, Verdict};
+use crate::report::{Failure, Phase, SeedReport, SeedRequest, StoryInfo, Verdict};
 
 /// At most one seed in so many may be vacuous: 5 %.
 const SEEDS_PER_VACUOUS_MIN: u64 = 20;
+/// At least one seed in so many must have a fault in the phase its story aims at: 20 %.
+const SEEDS_PER_HIT_MAX: u64 = 5;
+/// A share of fewer seeds says nothing.
+const SEEDS_OF_A_SHARE_MIN: u64 = 50;
 
 /// The sums of one story.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -39,6 +43,12 @@ pub struct StoryTally {
     pub items_compared: u64,
     /// Faults injected, by kind.
     pub faults: BTreeMap<String, u64>,
+    /// Faults that were placed and struck, by phase.
+    pub faults_by_phase: BTreeMap<Phase, u64>,
+    /// Seeds in which at least one of those struck in the phase.
+    pub seeds_by_phase: BTreeMap<Phase, u64>,
+    /// The fewest writes that a partition committed between a request and its seal.
+    pub writes_in_cut_min: Option<u64>,
     /// Largest skew measured, in simulated nanoseconds.
     pub skew_ns_max: Option<u64>,
     /// Longest hold of writes, in simulated nanoseconds.
@@ -184,13 +194,36 @@ impl Tally {
             Conclusion::NeverGreen(name)
         } else if vacuous * SEEDS_PER_VACUOUS_MIN > self.sum(|story| story.seeds) {
             Conclusion::TooVacuous
+        } else if let Some((name, phase)) = self.missed() {
+            Conclusion::PhaseMissed(name, phase)
         } else {
             Conclusion::Held
         }
     }
 }
 
+impl Tally {
+    /// The first story whose faults hardly ever struck where they were aimed at, and the phase.
+    fn missed(&self) -> Option<(&'static str, Phase)> {
+        self.stories.iter().find_map(|(info, story)| {
+            let missed = info.phases.iter().find(|it| story.misses(**it));
+            missed.map(|phase| (info.name, *phase))
+        })
+    }
+}
+
 impl StoryTally {
+    /// In how many of a hundred seeds a placed fault struck in this phase.
+    pub fn hit_percent(&self, phase: Phase) -> u64 {
+        let hit = self.seeds_by_phase.get(&phase).copied().unwrap_or(0);
+        hit * 100 / self.seeds.max(1)
+    }
+
+    fn misses(&self, phase: Phase) -> bool {
+        let hit = self.seeds_by_phase.get(&phase).copied().unwrap_or(0);
+        self.seeds >= SEEDS_OF_A_SHARE_MIN && hit * SEEDS_PER_HIT_MAX < self.seeds
+    }
+
     fn add_figures(&mut self, report: &SeedReport, busy_ns: u64) {
         self.seeds += 1;
         self.nodes_max = self.nodes_max.max(report.nodes);
@@ -202,6 +235,12 @@ impl StoryTally {
         for (kind, count) in &report.faults {
             *self.faults.entry(kind.clone()).or_default() += count;
         }
+        for (phase, count) in &report.faults_by_phase {
+            *self.faults_by_phase.entry(*phase).or_default() += count;
+            *self.seeds_by_phase.entry(*phase).or_default() += u64::from(*count > 0);
+        }
+        let fewest = self.writes_in_cut_min.into_iter().chain(report.writes_in_cut_min).min();
+        self.writes_in_cut_min = fewest;
         self.skew_ns_max = self.skew_ns_max.max(report.skew_ns_max);
         self.hold_ns_max = self.hold_ns_max.max(report.hold_ns_max);
         self.available_ns_max = self.available_ns_max.max(report.available_ns_max);
@@ -226,6 +265,8 @@ pub enum Conclusion {
     NeverGreen(&'static str),
     /// More than 5 % of the seeds were vacuous.
     TooVacuous,
+    /// In fewer than 20 % of this story's seeds a fault struck in this phase, its aim.
+    PhaseMissed(&'static str, Phase),
     /// Every promise held.
     Held,
 }
@@ -280,7 +321,7 @@ mod tests {
     const STORIES: [&str; 2] = ["a", "b"];
 
     fn tally_of(reports: &[SeedReport]) -> Tally {
-        let info = |name| StoryInfo { name, claim: "" };
+        let info = |name| StoryInfo { name, claim: "", phases: &[Phase::Seal] };
         let mut tally = Tally::new(STORIES.map(info).to_vec());
         for report in reports {
             tally.add(&SeedRequest::new(report.story, report.seed), report, 7);
@@ -300,6 +341,8 @@ mod tests {
             restores_compared: 1,
             items_compared: 1,
             faults: BTreeMap::from([("crash".to_string(), seed)]),
+            faults_by_phase: BTreeMap::from([(Phase::Seal, seed % 2)]),
+            writes_in_cut_min: seed.checked_sub(3),
             skew_ns_max: seed.checked_sub(3),
             write_p50_ns: 0,
             write_p99_ns: 0,
@@ -384,5 +427,27 @@ mod tests {
         assert_eq!(tally_of(&reports).conclusion(), Conclusion::NeverGreen("b"));
         reports.push(report("b", 2, Verdict::Green));
         assert_eq!(tally_of(&reports).conclusion(), Conclusion::Held);
+    }
+
+    /// `hit` of `seeds` seeds of story b have a fault in the phase aimed at; all of story a have.
+    fn hits(hit: u64, seeds: u64) -> Conclusion {
+        let struck = |it: bool| BTreeMap::from([(Phase::Seal, u64::from(it)), (Phase::Open, 9)]);
+        let of = |story, seed, it: bool| SeedReport {
+            faults_by_phase: struck(it),
+            ..report(story, seed, Verdict::Green)
+        };
+        let a = (0..seeds).map(|seed| of("a", seed, true));
+        let b = (0..seeds).map(|seed| of("b", seed, seed < hit));
+        tally_of(&a.chain(b).collect::<Vec<_>>()).conclusion()
+    }
+
+    #[test]
+    fn a_story_that_hardly_ever_strikes_where_it_aims_is_not_held() {
+        let missed = Conclusion::PhaseMissed("b", Phase::Seal);
+        assert_eq!(hits(0, 50), missed);
+        assert_eq!(hits(9, 50), missed);
+        assert_eq!(hits(10, 50), Conclusion::Held);
+        assert_eq!(hits(0, 49), Conclusion::Held, "too few to speak of a share");
+        assert_eq!(missed.status(), 1);
     }
 }

@@ -1,5 +1,6 @@
 //! A campaign's report as text for people, JSON lines for programs, JUnit for build servers.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde_json::json;
@@ -9,6 +10,7 @@ use crate::campaign::tally::{Alarm, Conclusion, RemarkKind, StoryTally, Tally};
 use crate::command::figures::{abbreviated, count, duration, per_second, plural};
 use crate::command::run::crashed;
 use crate::command::table::{Table, folded, listed};
+use crate::report::{Phase, StoryInfo};
 
 /// So many alarms are shown in full; the rest is counted.
 const ALARMS_SHOWN_MAX: usize = 5;
@@ -30,7 +32,7 @@ const HEADERS: [&str; 11] = [
     "parti-\ntions",
     "back-\nups",
     "re-\nstores",
-    "faults by kind",
+    "faults by kind,\nphases struck",
     "skew\nmax",
     "hold\nmax",
     "AVAIL-\nABLE\nmax",
@@ -61,19 +63,19 @@ pub(super) fn text(summary: &Summary) -> String {
 fn verdict_table(tally: &Tally) -> String {
     let mut table = Table::new(&HEADERS, &[0, 5, 10], &[(10, 13)]);
     for (info, story) in &tally.stories {
-        table.row(row(info.name, story));
+        table.row(row(info, story));
     }
     table.draw()
 }
 
-fn row(name: &str, story: &StoryTally) -> [String; 11] {
+fn row(info: &StoryInfo, story: &StoryTally) -> [String; 11] {
     [
-        folded(name),
+        folded(info.name),
         count(story.seeds),
         count(u64::from(story.partitions_max)),
         count(story.backups),
         count(story.restores),
-        faults(story),
+        faults(info, story),
         story.skew_ns_max.map_or("-".to_string(), duration),
         duration(story.hold_ns_max),
         duration(story.available_ns_max),
@@ -82,10 +84,14 @@ fn row(name: &str, story: &StoryTally) -> [String; 11] {
     ]
 }
 
-fn faults(story: &StoryTally) -> String {
+/// The faults, and the share of seeds in which one struck in each phase that the story aims at.
+fn faults(info: &StoryInfo, story: &StoryTally) -> String {
     let each = story.faults.iter().map(|(kind, number)| format!("{kind} {}", abbreviated(*number)));
     let text = listed(each.collect(), FAULTS_WIDTH_MAX);
-    if text.is_empty() { "none".to_string() } else { text }
+    let mut lines = vec![if text.is_empty() { "none".to_string() } else { text }];
+    let hit = |it: &Phase| format!("{}: {} % of seeds", it.name(), story.hit_percent(*it));
+    lines.extend(info.phases.iter().map(hit));
+    lines.join("\n")
 }
 
 /// The worst that is true of the story, with the number of its seeds.
@@ -161,6 +167,10 @@ fn sentence(conclusion: Conclusion) -> String {
         Conclusion::Undecided => "undecided is not green".to_string(),
         Conclusion::NeverGreen(name) => format!("no seed of '{name}' proved anything"),
         Conclusion::TooVacuous => "more than 5 % of the seeds proved nothing".to_string(),
+        Conclusion::PhaseMissed(name, phase) => {
+            let phase = phase.name();
+            format!("in fewer than 20 % of the seeds of '{name}' a fault struck in phase '{phase}'")
+        }
         Conclusion::Held => "every promise held".to_string(),
     }
 }
@@ -173,7 +183,12 @@ pub(super) fn json(summary: &Summary) -> String {
         let _ = writeln!(lines, "{value}");
     };
     for (info, story) in &tally.stories {
-        line(json!({ "kind": "story", "name": info.name, "claim": info.claim, "figures": story }));
+        let aims: BTreeMap<_, _> =
+            info.phases.iter().map(|it| (it.name(), story.hit_percent(*it))).collect();
+        line(json!({
+            "kind": "story", "name": info.name, "claim": info.claim, "hit_percent": aims,
+            "figures": story,
+        }));
     }
     for alarm in tally.alarms.values() {
         let replay = alarm.request.replay_command();

@@ -74,6 +74,12 @@ fn figures(report: &SeedReport) -> Vec<(&str, String)> {
     for (kind, number) in &report.faults {
         figures.push(("fault", format!("{kind} {}", count(*number))));
     }
+    for (phase, number) in &report.faults_by_phase {
+        figures.push(("fault placed", format!("in phase {} {}", phase.name(), count(*number))));
+    }
+    if let Some(fewest) = report.writes_in_cut_min {
+        figures.push(("fewest writes in cut", count(fewest)));
+    }
     for crash in &report.crashes_by_panic {
         figures.push(("node panicked", crash.clone()));
     }

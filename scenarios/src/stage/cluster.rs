@@ -10,6 +10,7 @@ use stillpoint_reference::ids::NodeId;
 use stillpoint_reference::metadata::{self, NodeInfo};
 use stillpoint_reference::mutants::Mutants;
 use stillpoint_reference::node::{Config, serve};
+use stillpoint_reference::points;
 use stillpoint_sim::{HostId, World};
 
 /// How large a run is.
@@ -31,6 +32,8 @@ pub struct Shape {
     pub load_ns: u64,
     /// Items in one batch of a restore.
     pub restore_batch_items: usize,
+    /// Writes that every partition gets while each of the backups is cut; zero: as chance has it.
+    pub writes_in_cut: u32,
 }
 
 impl Shape {
@@ -47,6 +50,7 @@ impl Shape {
                 backups: 1,
                 load_ns: 1_500_000_000,
                 restore_batch_items: 4,
+                writes_in_cut: 0,
             },
             Size::Standard => Self::of_nine(64, 2_000, 800),
             Size::Large => Self::of_nine(1_024, 6_000, 2_000),
@@ -65,6 +69,7 @@ impl Shape {
             backups: 2,
             load_ns: 3_000_000_000,
             restore_batch_items: 4,
+            writes_in_cut: 0,
         }
     }
 }
@@ -125,6 +130,8 @@ impl Cluster {
                 }
             });
         }
+        let counting = Rc::clone(&recorder);
+        world.on_point(points::CUT_SEALED, move |_, _, _| counting.borrow_mut().end_count());
         let client = Client::new(world.driver(), hosts.clone());
         Self { hosts, recorder, client, layout }
     }

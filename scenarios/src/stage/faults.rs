@@ -4,15 +4,18 @@
 //! [`Schedule`], which the driver runs beside the story: so no fault is for ever unless a story
 //! says so, and what was survivable stays survivable.
 
-use std::cell::Cell;
+use crate::report::Phase;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::future::poll_fn;
+use std::ops::Range;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
-use stillpoint_sim::{Dice, HostId, World};
+use stillpoint_sim::{Dice, DiskSettings, HostId, NetSettings, ObjectSettings, World};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use super::phases::Phases;
 use super::transcript::Transcript;
 
 /// What is due at an instant.
@@ -20,6 +23,7 @@ use super::transcript::Transcript;
 enum Due {
     Restart(HostId),
     HealNetwork,
+    HealObjects,
     Strike { host: HostId, strike: Strike, down_ns: u64 },
 }
 
@@ -38,6 +42,14 @@ pub enum Strike {
     Isolation,
     /// No node reaches it, but it reaches all.
     Deafness,
+    /// All machines of its zone lose power, for good.
+    LossOfZone,
+    /// Its disk and its links become so many times slower, for good.
+    Slowness(u32),
+    /// The object store turns every request away.
+    ObjectsRefuse,
+    /// The object store answers no request.
+    ObjectsSilent,
 }
 
 /// Places faults in a world.
@@ -47,6 +59,10 @@ pub struct Faults {
     transcript: Transcript,
     nodes: Vec<HostId>,
     placed: Rc<Cell<bool>>,
+    struck: Rc<Cell<u64>>,
+    phases: Rc<Phases>,
+    /// The object store as it was before it was struck.
+    objects: Rc<RefCell<Option<ObjectSettings>>>,
 }
 
 /// Carries out what is due.
@@ -54,11 +70,14 @@ pub struct Faults {
 pub struct Schedule(UnboundedReceiver<(u64, Due)>);
 
 impl Faults {
-    /// Faults on these machines, and the repairs that follow.
+    /// Faults on these machines, and the repairs that follow. Follows the world's phases from
+    /// now on.
     #[must_use]
-    pub fn new(nodes: Vec<HostId>, transcript: Transcript) -> (Self, Schedule) {
+    pub fn new(world: &World, nodes: Vec<HostId>, transcript: Transcript) -> (Self, Schedule) {
         let (schedule, due) = unbounded_channel();
-        (Self { schedule, transcript, nodes, placed: Rc::default() }, Schedule(due))
+        let (placed, struck, objects) = (Rc::default(), Rc::default(), Rc::default());
+        let phases = Phases::watch(world);
+        (Self { schedule, transcript, nodes, placed, struck, phases, objects }, Schedule(due))
     }
 
     /// Whether any fault was placed; whether it strikes is another matter.
@@ -67,17 +86,53 @@ impl Faults {
         self.placed.get()
     }
 
+    /// How many of the placed faults have struck.
+    #[must_use]
+    pub fn struck(&self) -> u64 {
+        self.struck.get()
+    }
+
+    /// How many of them struck in each phase of a backup or a restore. One that lasts strikes in
+    /// every phase that begins meanwhile.
+    #[must_use]
+    pub fn struck_by_phase(&self) -> BTreeMap<Phase, u64> {
+        self.phases.struck()
+    }
+
+    /// Counts what a client did at the wrong moment, which is a fault of the story's own making.
+    pub fn count_interference(&self) {
+        self.placed.set(true);
+        self.struck.set(self.struck.get() + 1);
+        self.phases.strike(None);
+    }
+
     /// Strikes when `point` is passed for the `nth` time (from 1), and repairs after `down_ns`.
     pub fn when(&self, world: &World, point: &'static str, nth: u64, strike: Strike, down_ns: u64) {
+        self.when_any(world, &[point], nth, strike, down_ns);
+    }
+
+    /// The same for several points, whose passings are counted together.
+    pub fn when_any(
+        &self,
+        world: &World,
+        points: &[&'static str],
+        nth: u64,
+        strike: Strike,
+        down_ns: u64,
+    ) {
         self.placed.set(true);
-        let (this, passed) = (self.clone(), Cell::new(0));
-        world.on_point(point, move |world, host, _| {
-            passed.set(passed.get() + 1);
-            if passed.get() == nth && world.is_up(host) {
-                let place = format!(", at {point} on {}", world.host(host).name());
-                this.strike(world, host, &place, strike, down_ns);
-            }
-        });
+        let passed: Rc<Cell<u64>> = Rc::default();
+        for &point in points {
+            let (this, passed) = (self.clone(), Rc::clone(&passed));
+            world.on_point(point, move |world, host, _| {
+                passed.set(passed.get() + 1);
+                if passed.get() == nth && world.is_up(host) {
+                    let place = format!(", at {point} on {}", world.host(host).name());
+                    this.phases.strike(Some(point));
+                    this.strike(world, host, &place, strike, down_ns);
+                }
+            });
+        }
     }
 
     /// Strikes a machine at a world time, and repairs after `down_ns`.
@@ -86,12 +141,14 @@ impl Faults {
         let _ = self.schedule.send((at_ns, Due::Strike { host, strike, down_ns }));
     }
 
+    #[allow(clippy::too_many_lines, reason = "one arm for each kind of strike")]
     fn strike(&self, world: &World, host: HostId, place: &str, strike: Strike, down_ns: u64) {
         let (name, zone) = (world.host(host).name(), world.host(host).zone());
         let at_ns = world.now_ns() + down_ns;
         let note = |what: &str| {
             self.transcript.note(world.now_ns(), &format!("{what}{place}"));
         };
+        self.struck.set(self.struck.get() + 1);
         match strike {
             Strike::Crash => {
                 note(&format!("{name} crashes"));
@@ -122,7 +179,54 @@ impl Faults {
                 world.deafen(host, &self.nodes);
                 let _ = self.schedule.send((at_ns, Due::HealNetwork));
             }
+            Strike::LossOfZone => {
+                note(&format!("{zone} is lost for good"));
+                let lost = |it: &&HostId| world.is_up(**it) && world.host(**it).zone() == zone;
+                self.nodes.iter().filter(lost).for_each(|it| world.power_loss(*it));
+            }
+            Strike::Slowness(times) => {
+                note(&format!("{name} becomes {times} times slower, for good"));
+                self.phases.begin_lasting();
+                self.slow_down(world, host, u64::from(times));
+            }
+            Strike::ObjectsRefuse => {
+                note("the object store turns all requests away");
+                self.strike_objects(world, at_ns, |it| it.slow_down_per_mille = 1_000);
+            }
+            Strike::ObjectsSilent => {
+                note("the object store answers no request");
+                self.strike_objects(world, at_ns, |it| it.timeout_per_mille = 1_000);
+            }
         }
+    }
+
+    fn slow_down(&self, world: &World, host: HostId, times: u64) {
+        let slower = |it: &Range<u64>| it.start * times..it.end * times;
+        let disk = DiskSettings::default();
+        world.set_disk(
+            host,
+            DiskSettings {
+                write_ns: slower(&disk.write_ns),
+                read_ns: slower(&disk.read_ns),
+                sync_ns: slower(&disk.sync_ns),
+                ..disk
+            },
+        );
+        let link_ns = slower(&NetSettings::default().cross_zone_ns);
+        for other in world.hosts().into_iter().filter(|it| *it != host) {
+            world.set_link_latency(host, other, link_ns.clone());
+            world.set_link_latency(other, host, link_ns.clone());
+        }
+    }
+
+    fn strike_objects(&self, world: &World, until_ns: u64, set: fn(&mut ObjectSettings)) {
+        let usual = world.objects();
+        let mut struck = usual.clone();
+        set(&mut struck);
+        world.set_objects(struck);
+        *self.objects.borrow_mut() = Some(usual);
+        self.phases.begin_lasting();
+        let _ = self.schedule.send((until_ns, Due::HealObjects));
     }
 
     fn cut_power<'a>(&self, world: &World, hosts: impl Iterator<Item = &'a HostId>, at_ns: u64) {
@@ -177,7 +281,14 @@ impl Faults {
                 self.transcript.note(world.now_ns(), "the network is whole again");
                 world.heal_all();
             }
+            Due::HealObjects => {
+                self.transcript.note(world.now_ns(), "the object store is back");
+                self.phases.end_lasting();
+                let usual = self.objects.borrow_mut().take();
+                world.set_objects(usual.expect("it was struck before"));
+            }
             Due::Strike { host, strike, down_ns } if world.is_up(host) => {
+                self.phases.strike(None);
                 self.strike(world, host, "", strike, down_ns);
             }
             Due::Strike { .. } => {}

@@ -3,23 +3,29 @@
 //!
 //! This is the only place that knows both the service and the simulator.
 
+mod availability;
+mod burst;
 mod client;
 mod cluster;
 pub mod contents;
+mod deletion;
 mod env;
 mod faults;
 mod operator;
+mod phases;
 mod query;
 mod recorder;
 mod session;
 mod transcript;
 pub mod workload;
 
+pub use availability::time_to_available_ns;
 pub use client::{Answer, Client, Unanswered, within};
 pub use cluster::{Cluster, Shape, ZONES};
 pub use env::{SimEnv, host_of};
 pub use faults::{Faults, Schedule, Strike, draw_down_ns};
 pub use operator::{Operator, operate, operate_with};
+pub use phases::phase_of;
 pub use recorder::{Recorder, key_name};
 pub use session::{BackupTaken, Restored, Session};
 pub use transcript::Transcript;

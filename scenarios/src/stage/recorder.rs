@@ -15,6 +15,9 @@ use stillpoint_reference::partition::Command;
 pub struct Recorder {
     logs: BTreeMap<PartitionId, Log>,
     conflicts: Vec<String>,
+    /// Writes of each partition between the beginning of a count and its end.
+    counts: BTreeMap<PartitionId, u64>,
+    counting: bool,
 }
 
 #[derive(Debug)]
@@ -38,6 +41,10 @@ impl Recorder {
         match log.entries.get(&index) {
             None => {
                 log.entries.insert(index, (term, Bytes::copy_from_slice(payload)));
+                if self.counting && matches!(Command::decode(payload), Ok(Some(Command::Write(_))))
+                {
+                    *self.counts.entry(partition).or_default() += 1;
+                }
             }
             Some((before, bytes)) if *before == term && bytes == payload => {}
             Some((before, _)) => self.conflicts.push(format!(
@@ -46,6 +53,24 @@ impl Recorder {
                 index.0, before.0, term.0
             )),
         }
+    }
+
+    /// Begins to count, from zero, the writes that each partition commits.
+    pub fn begin_count(&mut self) {
+        (self.counts, self.counting) = (BTreeMap::new(), true);
+    }
+
+    /// Ends the count, if one goes on.
+    pub fn end_count(&mut self) {
+        self.counting = false;
+    }
+
+    /// Of this table's partitions, the fewest writes that one committed during the last count;
+    /// `None` if it has none.
+    #[must_use]
+    pub fn fewest_counted(&self, table: TableId) -> Option<u64> {
+        let partitions = self.logs.iter().filter(|(_, log)| log.table == Some(table));
+        partitions.map(|(id, _)| self.counts.get(id).copied().unwrap_or(0)).min()
     }
 
     /// Where replicas disagreed about what is committed.

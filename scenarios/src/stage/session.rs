@@ -1,7 +1,9 @@
 //! One run as its clients live it: the load, the backups, the restores, and the history of it all.
 
+use super::burst::burst;
 use super::client::{Answer, Client, Unanswered};
 use super::cluster::{Cluster, Shape};
+use super::recorder::Recorder;
 use super::transcript::Transcript;
 use super::workload::{Action, Arrival, COUNTER, IDENTITY, Keyspace, Load, identity_of};
 use crate::history::{History, KeyId, OpId, Seen, WriteId};
@@ -19,14 +21,16 @@ use stillpoint_sim::{Dice, Host};
 
 /// The table that is backed up.
 pub(super) const TABLE: &str = "orders";
+/// Clients of the load.
+pub(super) const CLIENTS: u32 = 8;
 /// Clients wait so long for an answer; routers answer sooner, if only by an error.
-const PATIENCE_NS: u64 = 4_000_000_000;
+pub(super) const PATIENCE_NS: u64 = 4_000_000_000;
 /// CreateBackup answers after its cut is sealed or given up.
 const BACKUP_PATIENCE_NS: u64 = 60_000_000_000;
 /// How often a state is asked for while waiting for it.
-const POLL_NS: u64 = 10_000_000;
+pub(super) const POLL_NS: u64 = 10_000_000;
 /// Nothing that a story waits for may take longer, or the run proves nothing.
-const WAIT_NS_MAX: u64 = 90_000_000_000;
+pub(super) const WAIT_NS_MAX: u64 = 90_000_000_000;
 /// How often CreateBackup or a restore is tried again after an error.
 const TRIES_MAX: u32 = 6;
 
@@ -43,6 +47,9 @@ pub struct BackupTaken {
     pub available_ns: u64,
     /// The table when it was asked for.
     pub source: TableDescription,
+    /// The fewest writes that a partition committed between the request and the seal, if the
+    /// stage counted them.
+    pub writes_in_cut_min: Option<u64>,
 }
 
 /// What a restore brought back.
@@ -57,6 +64,7 @@ pub struct Restored {
 /// The clients of one run.
 pub struct Session {
     client: Client,
+    recorder: Rc<RefCell<Recorder>>,
     shape: Shape,
     /// The table's keys and items.
     pub space: Keyspace,
@@ -82,6 +90,7 @@ impl Session {
         let began_ns = client.host().now_ns();
         Rc::new(Self {
             client,
+            recorder: Rc::clone(&cluster.recorder),
             shape,
             space: Keyspace::new(sorted, shape.body_bytes),
             history: RefCell::default(),
@@ -95,7 +104,7 @@ impl Session {
         })
     }
 
-    fn host(&self) -> &Host {
+    pub(super) fn host(&self) -> &Host {
         self.client.host()
     }
 
@@ -105,7 +114,7 @@ impl Session {
         self.host().now_ns() - self.began_ns
     }
 
-    fn note(&self, text: &str) {
+    pub(super) fn note(&self, text: &str) {
         self.transcript.note(self.now_ns(), text);
     }
 
@@ -126,7 +135,11 @@ impl Session {
     }
 
     /// A call of the operator, who is no client of the workload.
-    async fn ask(&self, request: Request, patience_ns: u64) -> Result<Answer, Unanswered> {
+    pub(super) async fn ask(
+        &self,
+        request: Request,
+        patience_ns: u64,
+    ) -> Result<Answer, Unanswered> {
         let write = self.next_write(u32::MAX);
         let id = u64::from(write.client) << 32 | u64::from(write.seq);
         self.client.call(id, request, patience_ns).await
@@ -161,7 +174,7 @@ impl Session {
         None
     }
 
-    async fn await_active(&self, table: &str) -> Option<TableDescription> {
+    pub(super) async fn await_active(&self, table: &str) -> Option<TableDescription> {
         let deadline_ns = self.now_ns() + WAIT_NS_MAX;
         while self.now_ns() < deadline_ns {
             let input = DescribeTableInput { table_name: table.to_owned() };
@@ -181,9 +194,17 @@ impl Session {
     /// Starts the load beside whatever else goes on.
     pub fn start_load(self: &Rc<Self>, dice: &Dice, bursts_ns: &[u64]) {
         let Shape { writes, keys, load_ns: lasts_ns, .. } = self.shape;
-        let load = Load { writes, keys, clients: 8, lasts_ns };
-        let schedule = load.schedule(dice, bursts_ns);
-        self.under_way.set(schedule.len());
+        let load = Load { writes, keys, clients: CLIENTS, lasts_ns };
+        self.start(load.schedule(dice, bursts_ns));
+    }
+
+    /// Starts writes on every partition, as many as the shape says, beside whatever else goes on.
+    pub fn start_burst(self: &Rc<Self>, dice: &Dice) {
+        self.start(burst(&self.space, self.shape, dice));
+    }
+
+    fn start(self: &Rc<Self>, schedule: Vec<Arrival>) {
+        self.under_way.set(self.under_way.get() + schedule.len());
         let (session, begins_ns) = (Rc::clone(self), self.host().now_ns());
         self.host().spawn("load", async move {
             for arrival in schedule {
@@ -369,16 +390,27 @@ impl Session {
             let input =
                 CreateBackupInput { table_name: TABLE.to_owned(), backup_name: name.to_owned() };
             let request_ns = self.now_ns();
+            if self.shape.writes_in_cut > 0 {
+                // It ends by itself when the cut is sealed.
+                self.recorder.borrow_mut().begin_count();
+            }
             let answer = self.ask(Request::CreateBackup(input), BACKUP_PATIENCE_NS).await;
             let answer_ns = self.now_ns();
             match answer {
                 Ok(Ok(Response::CreateBackup(output))) => {
                     self.note(&format!("CreateBackup {name} -> sealed"));
                     let arn = output.backup_details.backup_arn;
-                    let source = source.clone();
+                    let (source, writes_in_cut_min) = (source.clone(), self.fewest_writes(source));
                     let available_ns = self.await_available(&arn).await?;
                     self.note(&format!("DescribeBackup {name} -> AVAILABLE"));
-                    return Some(BackupTaken { arn, request_ns, answer_ns, available_ns, source });
+                    return Some(BackupTaken {
+                        arn,
+                        request_ns,
+                        answer_ns,
+                        available_ns,
+                        source,
+                        writes_in_cut_min,
+                    });
                 }
                 Ok(Err(error)) => {
                     self.note(&format!("CreateBackup {name} -> {}", error.exception));
@@ -390,9 +422,21 @@ impl Session {
         None
     }
 
+    /// The fewest writes that a partition committed while the last backup was cut.
+    fn fewest_writes(&self, source: &TableDescription) -> Option<u64> {
+        let counted = || self.recorder.borrow().fewest_counted(source.table_id);
+        let fewest = if self.shape.writes_in_cut > 0 { counted() } else { None };
+        if let Some(fewest) = fewest {
+            self.note(&format!(
+                "every partition committed at least {fewest} writes between request and seal"
+            ));
+        }
+        fewest
+    }
+
     async fn await_available(&self, arn: &BackupArn) -> Option<u64> {
-        let deadline_ns = self.now_ns() + WAIT_NS_MAX;
-        while self.now_ns() < deadline_ns {
+        let begun_ns = self.now_ns();
+        while self.now_ns() < begun_ns + WAIT_NS_MAX {
             let input = DescribeBackupInput { backup_arn: arn.to_string() };
             let answer = self.ask(Request::DescribeBackup(input), PATIENCE_NS).await;
             if let Ok(Ok(Response::DescribeBackup(output))) = answer
@@ -400,7 +444,9 @@ impl Session {
             {
                 return Some(self.now_ns());
             }
-            self.host().sleep(POLL_NS).await;
+            // Whoever has waited for a minute can wait for another second.
+            let waited_ns = self.now_ns() - begun_ns;
+            self.host().sleep(POLL_NS.max(waited_ns / 64)).await;
         }
         None
     }

@@ -1,6 +1,6 @@
 //! Whatever a seed draws from all faults at once, no promise breaks.
 
-use super::{Setting, Story};
+use super::{Plot, Setting, Story};
 use crate::stage::{Strike, draw_down_ns};
 use stillpoint_reference::points;
 
@@ -8,6 +8,8 @@ use stillpoint_reference::points;
 pub(super) const STORY: Story = Story {
     name: "everything-at-once",
     claim: "with a lossy network, a failing object store, wrong clocks and crashes, all holds",
+    phases: &[],
+    plot: Plot::USUAL,
     set,
 };
 

@@ -1,6 +1,7 @@
 //! A leader that crashes between Mark and Confirm voids the attempt, and never the cut.
 
-use super::{Setting, Story};
+use super::{Plot, Setting, Story};
+use crate::report::Phase;
 use crate::stage::{Strike, draw_down_ns};
 use stillpoint_reference::points;
 
@@ -8,6 +9,8 @@ use stillpoint_reference::points;
 pub(super) const STORY: Story = Story {
     name: "leader-crashes-in-cut",
     claim: "a leader that crashes between mark and confirm voids the attempt, never the cut",
+    phases: &[Phase::Mark],
+    plot: Plot::USUAL,
     set,
 };
 

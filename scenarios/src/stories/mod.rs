@@ -5,20 +5,28 @@
 //! *sets*: the faults that strike, and where.
 
 mod backup_under_load;
+mod demands;
 mod event_log;
+mod every_partition_writes;
 mod everything_at_once;
 mod leader_crashes_in_cut;
+mod node_becomes_slow;
+mod object_store_gone;
 mod planted;
 mod power_fails_everywhere;
 mod restarts_then_power_fails;
+pub mod restore_crashes_at_each_step;
 mod restore_worker_crashes;
+mod seal_is_interrupted;
+mod table_deleted;
 mod telling;
 mod verdict;
 mod zone_fails_while_archiving;
+mod zone_lost_for_good;
 
 pub use planted::{CANARY, Planted};
 
-use crate::report::{MutantInfo, Runner, SeedReport, SeedRequest, StoryInfo};
+use crate::report::{MutantInfo, Phase, Runner, SeedReport, SeedRequest, StoryInfo};
 use crate::stage::{Faults, Shape};
 use stillpoint_reference::mutants::{Mutants, NoMutants};
 use stillpoint_sim::{Dice, HostId, World};
@@ -35,6 +43,43 @@ pub struct Setting<'a> {
     pub faults: &'a Faults,
     /// Dice of the story's own.
     pub dice: &'a Dice,
+    /// The seed, for a story that shares out what it does evenly over seeds.
+    pub seed: u64,
+    /// Those of the given points that the same run passes without the story's faults, in order.
+    pub rehearse: &'a dyn Fn(&[&'static str]) -> Vec<&'static str>,
+}
+
+/// How a story differs in what its clients do, and what is demanded of it beyond the promises.
+#[derive(Clone, Copy, Debug)]
+pub struct Plot {
+    /// The load lasts at least so long.
+    pub load_ns_min: u64,
+    /// Writes that every partition gets while a backup is cut; zero: as chance has it.
+    pub writes_in_cut: u32,
+    /// Whether somebody tries to delete the table from the first request for a backup on.
+    pub deletes_table: bool,
+    /// Whether the run must come to its end whatever has failed.
+    pub must_end: bool,
+    /// Every backup must be AVAILABLE so long after the request for it.
+    pub available_ns_max: Option<u64>,
+    /// Every write must be answered so long after it was due.
+    pub write_ns_max: Option<u64>,
+    /// In a run in which a partition committed fewer writes between request and seal, nothing is
+    /// proved.
+    pub writes_in_cut_min: u64,
+}
+
+impl Plot {
+    /// As most stories are told.
+    pub const USUAL: Self = Self {
+        load_ns_min: 0,
+        writes_in_cut: 0,
+        deletes_table: false,
+        must_end: false,
+        available_ns_max: None,
+        write_ns_max: None,
+        writes_in_cut_min: 0,
+    };
 }
 
 /// A claim, and what is done to test it.
@@ -44,6 +89,10 @@ pub struct Story {
     pub name: &'static str,
     /// What must hold in every run of it, in one line.
     pub claim: &'static str,
+    /// The phases at which its faults are aimed. A campaign fails that hardly ever hits one.
+    pub phases: &'static [Phase],
+    /// How it differs from the others.
+    pub plot: Plot,
     /// What is done.
     pub set: fn(&Setting<'_>),
 }
@@ -57,6 +106,13 @@ pub const ALL: &[Story] = &[
     power_fails_everywhere::STORY,
     restarts_then_power_fails::STORY,
     everything_at_once::STORY,
+    every_partition_writes::STORY,
+    seal_is_interrupted::STORY,
+    restore_crashes_at_each_step::STORY,
+    table_deleted::STORY,
+    object_store_gone::STORY,
+    node_becomes_slow::STORY,
+    zone_lost_for_good::STORY,
 ];
 
 /// The stories as the campaign runs them.
@@ -75,7 +131,9 @@ pub fn tell_with<M: Mutants>(request: &SeedRequest, mutants: &M) -> SeedReport {
 
 impl Runner for Stories {
     fn stories(&self) -> Vec<StoryInfo> {
-        ALL.iter().map(|it| StoryInfo { name: it.name, claim: it.claim }).collect()
+        ALL.iter()
+            .map(|it| StoryInfo { name: it.name, claim: it.claim, phases: it.phases })
+            .collect()
     }
 
     fn mutants(&self) -> Vec<MutantInfo> {

@@ -1,6 +1,7 @@
 //! After power fails in every zone at once, everything that was acknowledged is there.
 
-use super::{Setting, Story};
+use super::{Plot, Setting, Story};
+use crate::report::Phase;
 use crate::stage::{Strike, draw_down_ns};
 use stillpoint_reference::points;
 
@@ -8,6 +9,8 @@ use stillpoint_reference::points;
 pub(super) const STORY: Story = Story {
     name: "power-fails-everywhere",
     claim: "after a power failure in all zones at once, what was acknowledged is still there",
+    phases: &[Phase::Confirm],
+    plot: Plot::USUAL,
     set,
 };
 

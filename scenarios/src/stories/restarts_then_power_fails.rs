@@ -3,13 +3,15 @@
 //! Every process dies within its first milliseconds, when it may have made its log's first segment
 //! but not yet its name durable. The next process finds the segment. Later the power fails.
 
-use super::{Setting, Story};
+use super::{Plot, Setting, Story};
 use crate::stage::Strike;
 
 /// The story.
 pub(super) const STORY: Story = Story {
     name: "restarts-then-power-fails",
     claim: "processes that die at their first steps, and a power failure later, lose nothing",
+    phases: &[],
+    plot: Plot::USUAL,
     set,
 };
 

@@ -1,6 +1,7 @@
 //! A restore whose workers crash goes on where it was, and brings back the same table.
 
-use super::{Setting, Story};
+use super::{Plot, Setting, Story};
+use crate::report::Phase;
 use crate::stage::{Strike, draw_down_ns};
 use stillpoint_reference::points;
 
@@ -8,6 +9,8 @@ use stillpoint_reference::points;
 pub(super) const STORY: Story = Story {
     name: "restore-worker-crashes",
     claim: "a restore whose workers crash at any step is resumed and exact",
+    phases: &[Phase::Apply],
+    plot: Plot::USUAL,
     set,
 };
 

@@ -1,7 +1,8 @@
 //! How every story is told: one seed, one world, one report.
 
+use super::demands::weigh;
 use super::verdict::{Evidence, judge};
-use super::{Setting, Story, event_log};
+use super::{Plot, Setting, Story, event_log};
 use crate::report::{SeedReport, SeedRequest};
 use crate::stage::workload::identity_of;
 use crate::stage::{BackupTaken, Cluster, Faults, Restored, Schedule, Session, Shape, Transcript};
@@ -10,39 +11,111 @@ use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
+use std::task::Poll;
+use stillpoint_reference::api::TableDescription;
 use stillpoint_reference::mutants::Mutants;
 use stillpoint_reference::points;
-use stillpoint_sim::{DiskSettings, HostId, NetSettings, RunError, Tape, World};
+use stillpoint_sim::{Dice, DiskSettings, HostId, NetSettings, RunError, Tape, World};
 
 /// No run may last longer; what is not done by then proves nothing.
 const RUN_NS_MAX: u64 = 300_000_000_000;
 
+/// A cluster with its clients and its faults, and nothing has happened yet.
+struct Scene {
+    world: World,
+    plot: Plot,
+    shape: Shape,
+    cluster: Cluster,
+    faults: Faults,
+    schedule: Schedule,
+    session: Rc<Session>,
+    holds: Rc<Holds>,
+}
+
 /// Tells a story once.
 pub(super) fn tell<M: Mutants>(story: &Story, request: &SeedRequest, mutants: &M) -> SeedReport {
+    tell_as(story, request, mutants, &story.set)
+}
+
+/// The same with other faults than the story's own.
+pub(super) fn tell_as<M: Mutants>(
+    story: &Story,
+    request: &SeedRequest,
+    mutants: &M,
+    set: &dyn Fn(&Setting<'_>),
+) -> SeedReport {
+    let scene = raise(story, request, mutants, set);
+    let (world, cluster, session) =
+        (scene.world.clone(), scene.cluster.clone(), Rc::clone(&scene.session));
+    let (faults, holds, shape) = (scene.faults.clone(), Rc::clone(&scene.holds), scene.shape);
+    let mut played = perform(scene);
+    played.faults_missed = faults.are_placed() && faults.struck() == 0;
+    let told = Told { world: &world, cluster: &cluster, session: &session, played: &played, shape };
+    report(story, request, &told, &faults, &holds)
+}
+
+/// Those of these points that a run of the story without its faults passes, in order.
+pub(super) fn rehearse<M: Mutants>(
+    story: &Story,
+    request: &SeedRequest,
+    mutants: &M,
+    points: &[&'static str],
+) -> Vec<&'static str> {
+    let request = SeedRequest { event_log: false, ..request.clone() };
+    let passed: Rc<RefCell<Vec<&'static str>>> = Rc::default();
+    let scene = raise(story, &request, mutants, &|it| {
+        for &point in points {
+            let passed = Rc::clone(&passed);
+            it.world.on_point(point, move |_, _, _| passed.borrow_mut().push(point));
+        }
+    });
+    perform(scene);
+    passed.take()
+}
+
+fn raise<M: Mutants>(
+    story: &Story,
+    request: &SeedRequest,
+    mutants: &M,
+    set: &dyn Fn(&Setting<'_>),
+) -> Scene {
     let world = World::new(Tape::new(request.seed));
     if request.event_log {
         world.describe_payloads(event_log::describe);
         world.record_events(true);
     }
-    let shape = Shape::of(request.size);
+    let (plot, mut shape) = (story.plot, Shape::of(request.size));
+    shape.load_ns = shape.load_ns.max(plot.load_ns_min);
+    shape.writes_in_cut = plot.writes_in_cut;
     let transcript = Transcript::default();
     let cluster = Cluster::boot(&world, shape, mutants);
-    let (faults, schedule) = Faults::new(cluster.hosts.clone(), transcript.clone());
+    let (faults, schedule) = Faults::new(&world, cluster.hosts.clone(), transcript.clone());
     set_the_weather(&world, &cluster.hosts);
     let dice = world.dice("story/faults");
-    let (nodes, holds) = (&cluster.hosts[..], Holds::watch(&world));
-    (story.set)(&Setting { world: &world, nodes, shape, faults: &faults, dice: &dice });
+    let holds = Holds::watch(&world);
+    set(&Setting {
+        world: &world,
+        nodes: &cluster.hosts,
+        shape,
+        faults: &faults,
+        dice: &dice,
+        seed: request.seed,
+        rehearse: &|points| rehearse(story, request, mutants, points),
+    });
     let sorted = world.dice("story/table").chance(1, 2);
-    let session = Session::new(&cluster, shape, sorted, transcript.clone());
-    let story_of = play(&world, &session, shape, schedule, faults.clone());
-    let ended = world.run(RUN_NS_MAX, story_of);
-    let mut played = match ended {
+    let session = Session::new(&cluster, shape, sorted, transcript);
+    Scene { world, plot, shape, cluster, faults, schedule, session, holds }
+}
+
+fn perform(scene: Scene) -> Played {
+    let Scene { world, plot, shape, faults, schedule, session, .. } = scene;
+    let acting = Acting { world: &world, session: &session, plot, shape, faults: &faults };
+    let ended = world.run(RUN_NS_MAX, play(&world, acting.act(), schedule, faults.clone()));
+    match ended {
         Ok(played) => played,
         Err(RunError::DriverPanicked(message)) => panic!("the driver of the story: {message}"),
         Err(why) => Played { unfinished: Some(why.to_string()), ..Played::default() },
-    };
-    played.places_faults = faults.are_placed();
-    report(story, request, &world, &cluster, &session, &played, &holds)
+    }
 }
 
 /// No two runs have the same machines: how far the zones are
@@ -71,19 +144,20 @@ pub(super) struct Played {
     pub(super) restored: Vec<(BackupTaken, Restored, Option<Restored>)>,
     /// What could not be done in time.
     pub(super) unfinished: Option<String>,
-    /// Whether the story places faults, so that a run in which none struck tells nothing of it.
-    pub(super) places_faults: bool,
+    /// Whether faults were placed and none of them struck: such a run tells nothing of them.
+    pub(super) faults_missed: bool,
+    /// What the service did that it must not have done, whatever the oracles say.
+    pub(super) wrongs: Vec<String>,
 }
 
 /// Plays while what is scheduled is carried out.
 async fn play(
     world: &World,
-    session: &Rc<Session>,
-    shape: Shape,
+    playing: impl Future<Output = Played>,
     schedule: Schedule,
     faults: Faults,
 ) -> Played {
-    let mut playing = pin!(act(world, session, shape));
+    let mut playing = pin!(playing);
     let mut scheduled = pin!(schedule.carry_out(world.clone(), faults));
     poll_fn(|cx| {
         // The schedule never ends.
@@ -93,28 +167,63 @@ async fn play(
     .await
 }
 
-async fn act(world: &World, session: &Rc<Session>, shape: Shape) -> Played {
-    let mut played = Played::default();
-    let Some(source) = session.create_table().await else {
-        played.unfinished = Some("the table could not be made".to_owned());
-        return played;
-    };
-    let dice = world.dice("story/plan");
-    let begins_ns = session.now_ns();
-    let third_ns = shape.load_ns / 3;
-    let share_ns = (shape.load_ns - 2 * third_ns) / u64::from(shape.backups);
-    let offsets_ns: Vec<u64> = (0..u64::from(shape.backups))
-        .map(|n| third_ns + n * share_ns + dice.range(0..share_ns))
-        .collect();
-    session.start_load(&world.dice("clients/workload"), &offsets_ns);
-    for (n, offset_ns) in offsets_ns.iter().enumerate() {
-        session.wait_until(begins_ns + offset_ns).await;
-        match session.back_up(&format!("nightly-{}", n + 1), &source).await {
-            Some(backup) => played.backups.push(backup),
-            None => played.unfinished = Some("a backup did not become AVAILABLE".to_owned()),
+/// Whoever drives a run.
+struct Acting<'a> {
+    world: &'a World,
+    session: &'a Rc<Session>,
+    plot: Plot,
+    shape: Shape,
+    faults: &'a Faults,
+}
+
+impl Acting<'_> {
+    async fn act(self) -> Played {
+        let (mut played, session) = (Played::default(), self.session);
+        let Some(source) = session.create_table().await else {
+            played.unfinished = Some("the table could not be made".to_owned());
+            return played;
+        };
+        let dice = self.world.dice("story/plan");
+        let begins_ns = session.now_ns();
+        let offsets_ns = self.draw_requests(&dice);
+        session.start_load(&self.world.dice("clients/workload"), &offsets_ns);
+        for (n, offset_ns) in offsets_ns.iter().enumerate() {
+            session.wait_until(begins_ns + offset_ns).await;
+            let name = format!("nightly-{}", n + 1);
+            if self.shape.writes_in_cut > 0 {
+                session.start_burst(&self.world.dice("clients/burst"));
+            }
+            // Whoever deletes the table does so while its last backup is made.
+            let deletes = self.plot.deletes_table && n + 1 == offsets_ns.len();
+            let backup = match deletes {
+                true => self.back_up_and_delete(&name, &source, &mut played).await,
+                false => session.back_up(&name, &source).await,
+            };
+            match backup {
+                Some(backup) => played.backups.push(backup),
+                None => played.unfinished = Some("a backup did not become AVAILABLE".to_owned()),
+            }
         }
+        if let Some(backup) = played.backups.last().cloned() {
+            self.restore(backup, &dice, &mut played).await;
+        }
+        session.await_load().await;
+        if !self.plot.deletes_table && session.read_everything().await.is_none() {
+            played.unfinished = Some("the table could not be read at the end".to_owned());
+        }
+        played
     }
-    if let Some(backup) = played.backups.last().cloned() {
+
+    /// When backups are asked for, from the beginning of the load.
+    fn draw_requests(&self, dice: &Dice) -> Vec<u64> {
+        let (backups, load_ns) = (u64::from(self.shape.backups), self.shape.load_ns);
+        let third_ns = load_ns / 3;
+        let share_ns = (load_ns - 2 * third_ns) / backups;
+        (0..backups).map(|n| third_ns + n * share_ns + dice.range(0..share_ns)).collect()
+    }
+
+    async fn restore(&self, backup: BackupTaken, dice: &Dice, played: &mut Played) {
+        let session = self.session;
         match session.restore(&backup, "orders-restored").await {
             Some(first) => {
                 // Once in four, the same backup is restored twice: both must be the same.
@@ -128,11 +237,56 @@ async fn act(world: &World, session: &Rc<Session>, shape: Shape) -> Played {
             None => played.unfinished = Some("the restore did not end".to_owned()),
         }
     }
-    session.await_load().await;
-    if session.read_everything().await.is_none() {
-        played.unfinished = Some("the table could not be read at the end".to_owned());
+
+    /// Takes a backup while somebody insists that the table be deleted, and sees it gone.
+    async fn back_up_and_delete(
+        &self,
+        name: &str,
+        source: &TableDescription,
+        played: &mut Played,
+    ) -> Option<BackupTaken> {
+        let (world, session) = (self.world, self.session);
+        let passed = |point| world.point_counts().get(point).copied().unwrap_or(0);
+        let (probed, available) = (passed(points::CUT_PROBE), passed(points::BACKUP_AVAILABLE));
+        let deleting = async {
+            // Before that, the deletion might come first, and there would be no backup.
+            while passed(points::CUT_PROBE) == probed {
+                world.driver().sleep(100_000).await;
+            }
+            let dice = world.dice("story/deletion");
+            let deleted = session.insist_on_deletion(&dice, || self.faults.count_interference());
+            (deleted.await, passed(points::BACKUP_AVAILABLE) > available)
+        };
+        let (backup, (deleted, in_time)) = both(session.back_up(name, source), deleting).await;
+        if deleted && !in_time {
+            played.wrongs.push("the table could be deleted while its backup was made".to_owned());
+        }
+        if !deleted || !session.await_deletion().await {
+            played.unfinished = Some("the table could not be deleted".to_owned());
+        }
+        backup
     }
-    played
+}
+
+/// Waits for both.
+async fn both<A, B>(one: impl Future<Output = A>, other: impl Future<Output = B>) -> (A, B) {
+    let (mut one, mut other) = (pin!(one), pin!(other));
+    let (mut first, mut second) = (None, None);
+    poll_fn(|cx| {
+        if first.is_none()
+            && let Poll::Ready(done) = one.as_mut().poll(cx)
+        {
+            first = Some(done);
+        }
+        if second.is_none()
+            && let Poll::Ready(done) = other.as_mut().poll(cx)
+        {
+            second = Some(done);
+        }
+        if first.is_some() && second.is_some() { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    (first.expect("it is done"), second.expect("it is done"))
 }
 
 /// How long each partition's writes were held, as the world's clock shows it.
@@ -159,15 +313,23 @@ impl Holds {
     }
 }
 
+/// A run that has come to its end.
+struct Told<'a> {
+    world: &'a World,
+    cluster: &'a Cluster,
+    session: &'a Session,
+    played: &'a Played,
+    shape: Shape,
+}
+
 fn report(
     story: &Story,
     request: &SeedRequest,
-    world: &World,
-    cluster: &Cluster,
-    session: &Session,
-    played: &Played,
+    told: &Told<'_>,
+    faults: &Faults,
     holds: &Holds,
 ) -> SeedReport {
+    let Told { world, cluster, session, played, shape } = *told;
     let evidence = Evidence { world, cluster, session, played };
     let judged = judge(&evidence);
     let items = played.restored.iter().flat_map(|(_, first, second)| {
@@ -187,13 +349,15 @@ fn report(
         story: story.name,
         seed: request.seed,
         hash: world.hash(),
-        nodes: u32::from(Shape::of(request.size).nodes),
-        partitions: Shape::of(request.size).partitions,
+        nodes: u32::from(shape.nodes),
+        partitions: shape.partitions,
         writes_acknowledged: acknowledged.count() as u64,
         backups_available: played.backups.len() as u32,
         restores_compared: played.restored.len() as u32,
         items_compared: items.filter(|it| identity_of(it).is_some()).count() as u64,
         faults: faults_of(world),
+        faults_by_phase: faults.struck_by_phase(),
+        writes_in_cut_min: played.backups.iter().filter_map(|it| it.writes_in_cut_min).min(),
         skew_ns_max: judged.skew_ns_max,
         write_p50_ns: percentile(&latencies_ns, 50),
         write_p99_ns: percentile(&latencies_ns, 99),
@@ -202,7 +366,7 @@ fn report(
         simulated_ns: world.now_ns(),
         events: world.events_count(),
         crashes_by_panic: judged.panics,
-        verdict: judged.verdict,
+        verdict: weigh(&story.plot, judged.verdict, played, session),
         transcript: session.transcript.lines(),
         event_log,
     }

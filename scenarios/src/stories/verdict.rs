@@ -59,7 +59,7 @@ pub(super) fn judge(evidence: &Evidence<'_>) -> Judged {
         findings.fail("progress", format!("nothing had failed, and yet {what}"));
     }
     let skew_ns_max = findings.skew_ns_max;
-    let missed = evidence.played.places_faults && nothing_failed(evidence.world);
+    let missed = evidence.played.faults_missed && nothing_failed(evidence.world);
     let verdict = match findings.conclude(evidence.played) {
         Verdict::Green if missed => Verdict::Vacuous("the story's faults never struck".to_owned()),
         other => other,

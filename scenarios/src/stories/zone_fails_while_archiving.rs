@@ -1,6 +1,7 @@
 //! A zone that loses power while a backup is archived delays the backup and takes nothing from it.
 
-use super::{Setting, Story};
+use super::{Plot, Setting, Story};
+use crate::report::Phase;
 use crate::stage::{Strike, draw_down_ns};
 use stillpoint_reference::points;
 
@@ -8,6 +9,8 @@ use stillpoint_reference::points;
 pub(super) const STORY: Story = Story {
     name: "zone-fails-while-archiving",
     claim: "a zone that loses power while a backup is archived takes nothing from it",
+    phases: &[Phase::Archive],
+    plot: Plot::USUAL,
     set,
 };
 

@@ -24,6 +24,24 @@ fn a_deleted_table_takes_its_items_with_it() {
     }
 }
 
+/// The member that is away is told when it comes back; nobody waits for that.
+#[test]
+fn a_table_goes_although_a_node_is_away() {
+    operate(3, async |it| {
+        let away = it.cluster.hosts[2];
+        it.open_table("orders", &simple()).await;
+        it.fill("orders", [colour("a", "red")]).await;
+        it.world.power_loss(away);
+        it.sleep_ms(3_000).await;
+        it.drop_table("orders").await;
+        it.open_table("orders", &simple()).await;
+        it.fill("orders", [colour("b", "blue")]).await;
+        it.world.restart(away);
+        it.sleep_ms(5_000).await;
+        assert_eq!(it.scan_all("orders").await.0, [colour("b", "blue")]);
+    });
+}
+
 #[test]
 fn a_table_that_is_not_there_cannot_be_deleted() {
     operate(1, async |it| {

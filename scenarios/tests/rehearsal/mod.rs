@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use stillpoint_scenarios::report::{
-    Failure, MutantInfo, Runner, SeedReport, SeedRequest, Size, StoryInfo, Verdict,
+    Failure, MutantInfo, Phase, Runner, SeedReport, SeedRequest, Size, StoryInfo, Verdict,
 };
 
 /// Which stories there are, and what their seeds come to.
@@ -62,6 +62,7 @@ impl Runner for Rehearsal {
         let info = |(name, _): &(&'static str, Fate)| StoryInfo {
             name,
             claim: "Nothing is lost between two acknowledgements.",
+            phases: &[Phase::Seal],
         };
         self.stories.iter().map(info).collect()
     }
@@ -133,6 +134,8 @@ fn quiet(request: &SeedRequest) -> SeedReport {
             .map(|(kind, number)| (kind.to_string(), number))
             .into_iter()
             .collect::<BTreeMap<_, _>>(),
+        faults_by_phase: BTreeMap::from([(Phase::Seal, seed % 3)]),
+        writes_in_cut_min: None,
         skew_ns_max: Some(0),
         write_p50_ns: 2_000_000,
         write_p99_ns: 4_000_000,
