@@ -60,6 +60,8 @@ pub const CHECKPOINT_LOST: &str = "checkpoint.lost";
 pub const SNAPSHOT_SEND: &str = "snapshot.send";
 /// A follower has a snapshot in its place, durably (detail: partition).
 pub const SNAPSHOT_INSTALLED: &str = "snapshot.installed";
+/// A node's storage failed; its process ends (detail: 0).
+pub const STORAGE_FAILED: &str = "node.storage_failed";
 /// A node's log is compacted (detail: bytes that are left of it).
 pub const LOG_COMPACTED: &str = "log.compacted";
 

@@ -13,9 +13,13 @@ use crate::mutants::Mutants;
 use crate::store::{Checkpoint, Opened};
 use bytes::Bytes;
 use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
-use tokio::sync::mpsc;
+use std::task::Poll;
+use tokio::sync::{mpsc, oneshot};
 
 /// Why a node could not start.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +27,9 @@ pub enum BootError {
     /// Its log could not be opened.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// It ran until its log could not be written: what the disk holds is for recovery to find out.
+    #[error("the log cannot be written any more: {0}; start the node again to recover")]
+    LogFailed(io::Error),
     /// Its items could not be opened.
     #[error("the items at rest cannot be opened: {0}")]
     Items(io::Error),
@@ -31,15 +38,16 @@ pub enum BootError {
     Io(#[from] io::Error),
 }
 
-/// Runs a node until its process ends.
+/// Runs a node until its process ends, or its storage fails.
 ///
 /// # Errors
-/// The node could not start; nothing was changed that recovery would not find again.
+/// The node could not start, or could not go on: the process must end, since flows of it go on
+/// running. Nothing was changed that recovery would not find again.
 pub async fn serve<E: Env, M: Mutants>(
     env: E,
     config: Config,
     mutants: M,
-) -> Result<(), BootError> {
+) -> Result<Infallible, BootError> {
     let (mut log, records) = LogWriter::open(&env, config.me, config.log_segment_bytes_max).await?;
     let started = |it: &LogRecord| match it {
         LogRecord::Started(times) => Some(*times),
@@ -57,11 +65,31 @@ pub async fn serve<E: Env, M: Mutants>(
     let (log_jobs, log_queue) = mpsc::unbounded_channel();
     let surface = Surface { checkpoint, log: log_jobs, log_bytes: log.log_bytes() };
     let shell = Shell::new(env.clone(), core, inputs.clone(), surface);
-    env.spawn("log", log.run(log_queue, inputs));
+    let (failed, failure) = oneshot::channel();
+    env.spawn("log", async move {
+        if let Err(why) = log.run(log_queue, inputs).await {
+            let _ = failed.send(why);
+        }
+    });
     env.spawn("checkpoint", keeper::keep_checkpoints(shell.clone()));
     env.spawn("archive", archive::keep_archiving(shell.clone()));
-    shell.run(arriving).await;
-    Ok(())
+    Err(BootError::LogFailed(run_until_failure(shell.run(arriving), failure).await))
+}
+
+/// Runs the node; it ends only with its log.
+async fn run_until_failure(
+    run: impl Future<Output = ()>,
+    mut failure: oneshot::Receiver<io::Error>,
+) -> io::Error {
+    let mut run = pin!(run);
+    poll_fn(|cx| {
+        if let Poll::Ready(Ok(why)) = Pin::new(&mut failure).poll(cx) {
+            return Poll::Ready(why);
+        }
+        let _ = run.as_mut().poll(cx);
+        Poll::Pending
+    })
+    .await
 }
 
 /// The checkpoint and the images in it. One that is damaged is a fresh one with none: what it held
@@ -79,4 +107,16 @@ async fn open_checkpoint<E: Env>(
     let (Opened::Sound(checkpoint) | Opened::Fresh(checkpoint, _)) =
         Checkpoint::open(env, node).await?;
     Ok((checkpoint, BTreeMap::new()))
+}
+
+impl BootError {
+    /// Whether a disk failed that may work at the next start; if not, a person must look.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Log(LogError::Io(_)) | Self::LogFailed(_) | Self::Io(_) => true,
+            Self::Items(why) => why.kind() != io::ErrorKind::Unsupported,
+            Self::Log(LogError::Wal(_) | LogError::Record { .. }) => false,
+        }
+    }
 }

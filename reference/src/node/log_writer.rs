@@ -1,8 +1,8 @@
 //! The node's one log on disk: read back at the start, then appended to and synced in batches.
 //!
 //! One task owns it. While a sync is under way records gather; the next batch takes them all, so
-//! one fsync serves every partition of the node. A failed sync ends the process: what the disk
-//! then holds is unknown, and only recovery may say.
+//! one fsync serves every partition of the node. A disk that is full is waited for. Any other failure
+//! ends the process: what the disk then holds is unknown, and only recovery may say.
 
 use super::core::Input;
 use super::message::LogRecord;
@@ -16,6 +16,9 @@ use std::rc::Rc;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
 const DIR: &str = "log";
+/// Waits for space, in nanoseconds: doubling from the first up to the last.
+const SPACE_WAIT_NS: u64 = 1_000_000;
+const SPACE_WAIT_NS_MAX: u64 = 1_000_000_000;
 /// All records of this format are [`LogRecord`]s in postcard.
 const KIND: u8 = 1;
 
@@ -141,9 +144,11 @@ impl<E: Env> LogWriter<E> {
             let payload = postcard::to_stdvec(record).expect("a record is plain data");
             wal::append_record(&mut batch, lsn, self.lsn_durable, KIND, &payload);
         }
-        self.segment_bytes += batch.len() as u64;
-        self.log_bytes.set(self.log_bytes.get() + batch.len() as u64);
-        self.file.append(batch.into()).await?;
+        let batch = Bytes::from(batch);
+        let len = batch.len() as u64;
+        append_whole(&self.env, &self.file, self.segment_bytes, batch).await?;
+        self.segment_bytes += len;
+        self.log_bytes.set(self.log_bytes.get() + len);
         self.file.sync().await?;
         self.lsn_durable = lsn;
         Ok(())
@@ -198,17 +203,33 @@ impl<E: Env> LogWriter<E> {
         if batch.is_empty() { Ok(()) } else { self.write(&batch).await }
     }
 
-    /// Writes what comes until the node ends.
+    /// Writes what comes, until it cannot: then the process must end, and recovery find out what
+    /// the disk holds.
     pub(super) async fn run(
         mut self,
         mut jobs: UnboundedReceiver<LogJob>,
         inputs: UnboundedSender<Input>,
-    ) {
+    ) -> io::Result<()> {
         while let Some(first) = jobs.recv().await {
-            self.write_waiting(first, &mut jobs).await.unwrap_or_else(|why| {
-                panic!("the log of {} cannot be written ({why}): restart to recover", self.node)
-            });
+            self.write_waiting(first, &mut jobs).await?;
             let _ = inputs.send(Input::Persisted(self.lsn_durable));
+        }
+        Ok(())
+    }
+}
+
+/// Appends at `end`. Where there is no space, it waits until there is: what was written in part is
+/// cut off first, and nothing is acknowledged meanwhile.
+async fn append_whole<E: Env>(env: &E, file: &E::File, end: u64, bytes: Bytes) -> io::Result<()> {
+    let mut wait_ns = SPACE_WAIT_NS;
+    loop {
+        match file.append(bytes.clone()).await {
+            Err(why) if why.kind() == io::ErrorKind::StorageFull => {
+                file.truncate(end).await?;
+                env.sleep_until(env.now_ns() + wait_ns).await;
+                wait_ns = (2 * wait_ns).min(SPACE_WAIT_NS_MAX);
+            }
+            outcome => return outcome,
         }
     }
 }
@@ -226,7 +247,7 @@ async fn begin_segment<E: Env>(
     let file = env.create(&path(segment)).await?;
     let header = wal::encode_header(node.0, segment, first_lsn);
     let len = header.len() as u64;
-    file.append(Bytes::from(header)).await?;
+    append_whole(env, &file, 0, Bytes::from(header)).await?;
     file.sync().await?;
     env.sync_dir(DIR).await?;
     Ok((file, segment, len))

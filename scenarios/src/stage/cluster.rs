@@ -6,6 +6,7 @@ use super::recorder::Recorder;
 use crate::report::Size;
 use std::cell::RefCell;
 use std::rc::Rc;
+use stillpoint_reference::env::{Env, Observed};
 use stillpoint_reference::ids::NodeId;
 use stillpoint_reference::metadata::{self, NodeInfo};
 use stillpoint_reference::mutants::Mutants;
@@ -124,9 +125,10 @@ impl Cluster {
                 let env = SimEnv::new(process, shape.nodes, recorder.clone());
                 let (config, mutants) = (config.clone(), mutants.clone());
                 async move {
-                    if let Err(why) = serve(env, config, mutants).await {
-                        panic!("the node cannot start: {why}");
-                    }
+                    let Err(why) = serve(env.clone(), config, mutants).await;
+                    assert!(why.is_passing(), "the node cannot start: {why}");
+                    // Whoever looks after the machine ends the process and starts it again.
+                    env.observe(Observed::Point { name: points::STORAGE_FAILED, detail: 0 });
                 }
             });
         }

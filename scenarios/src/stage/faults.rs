@@ -12,7 +12,8 @@ use std::ops::Range;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
-use stillpoint_sim::{Dice, DiskSettings, HostId, NetSettings, ObjectSettings, World};
+use stillpoint_reference::points;
+use stillpoint_sim::{Dice, DiskFaults, DiskSettings, HostId, NetSettings, ObjectSettings, World};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::phases::Phases;
@@ -22,6 +23,7 @@ use super::transcript::Transcript;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Due {
     Restart(HostId),
+    HealDisk(HostId),
     HealNetwork,
     HealObjects,
     Strike { host: HostId, strike: Strike, down_ns: u64 },
@@ -50,7 +52,24 @@ pub enum Strike {
     ObjectsRefuse,
     /// The object store answers no request.
     ObjectsSilent,
+    /// The process dies, and so many bits of what its checkpoint holds turn over meanwhile.
+    Rot(u64),
+    /// So many bits of its checkpoint turn over while it runs.
+    RotUnderWay(u64),
+    /// Its disk has no space left.
+    FullDisk,
+    /// Reads, writes and syncs fail now and then.
+    FailingDisk,
 }
+
+/// The file that a node's checkpoint is in.
+const ITEMS: &str = "items";
+
+/// How a disk fails that fails now and then.
+const FAILING: DiskFaults =
+    DiskFaults { read_error_per_mille: 20, write_error_per_mille: 20, sync_error_per_mille: 50 };
+/// Whoever looks after a machine starts a process again that ended by itself, after so long.
+const STARTED_AGAIN_NS: u64 = 200_000_000;
 
 /// Places faults in a world.
 #[derive(Clone)]
@@ -77,7 +96,21 @@ impl Faults {
         let (schedule, due) = unbounded_channel();
         let (placed, struck, objects) = (Rc::default(), Rc::default(), Rc::default());
         let phases = Phases::watch(world);
-        (Self { schedule, transcript, nodes, placed, struck, phases, objects }, Schedule(due))
+        let faults = Self { schedule, transcript, nodes, placed, struck, phases, objects };
+        faults.look_after_machines(world);
+        (faults, Schedule(due))
+    }
+
+    /// A process whose storage failed is ended and started again.
+    fn look_after_machines(&self, world: &World) {
+        let this = self.clone();
+        world.on_point(points::STORAGE_FAILED, move |world, host, _| {
+            let name = world.host(host).name();
+            this.transcript.note(world.now_ns(), &format!("{name} ends, since its disk failed"));
+            world.crash(host);
+            let at_ns = world.now_ns() + STARTED_AGAIN_NS;
+            let _ = this.schedule.send((at_ns, Due::Restart(host)));
+        });
     }
 
     /// Whether any fault was placed; whether it strikes is another matter.
@@ -189,6 +222,26 @@ impl Faults {
                 self.phases.begin_lasting();
                 self.slow_down(world, host, u64::from(times));
             }
+            Strike::Rot(bits) => {
+                note(&format!("{name} crashes, and its checkpoint rots"));
+                world.crash(host);
+                world.rot_file(host, ITEMS, bits);
+                let _ = self.schedule.send((at_ns, Due::Restart(host)));
+            }
+            Strike::RotUnderWay(bits) => {
+                note(&format!("{name}'s checkpoint rots"));
+                world.rot_file(host, ITEMS, bits);
+            }
+            Strike::FullDisk => {
+                note(&format!("{name}'s disk is full"));
+                world.set_disk_capacity(host, Some(0));
+                let _ = self.schedule.send((at_ns, Due::HealDisk(host)));
+            }
+            Strike::FailingDisk => {
+                note(&format!("{name}'s disk fails now and then"));
+                world.set_disk_faults(host, FAILING);
+                let _ = self.schedule.send((at_ns, Due::HealDisk(host)));
+            }
             Strike::ObjectsRefuse => {
                 note("the object store turns all requests away");
                 self.strike_objects(world, at_ns, |it| it.slow_down_per_mille = 1_000);
@@ -277,6 +330,12 @@ impl Faults {
                 world.restart(host);
             }
             Due::Restart(_) => {}
+            Due::HealDisk(host) => {
+                let name = world.host(host).name();
+                self.transcript.note(world.now_ns(), &format!("{name}'s disk is well again"));
+                world.set_disk_capacity(host, None);
+                world.set_disk_faults(host, DiskFaults::default());
+            }
             Due::HealNetwork => {
                 self.transcript.note(world.now_ns(), "the network is whole again");
                 world.heal_all();

@@ -5,7 +5,9 @@
 //! *sets*: the faults that strike, and where.
 
 mod backup_under_load;
+mod checkpoint_rots;
 mod demands;
+mod disk_fails;
 mod event_log;
 mod every_partition_writes;
 mod everything_at_once;
@@ -113,6 +115,8 @@ pub const ALL: &[Story] = &[
     object_store_gone::STORY,
     node_becomes_slow::STORY,
     zone_lost_for_good::STORY,
+    checkpoint_rots::STORY,
+    disk_fails::STORY,
 ];
 
 /// The stories as the campaign runs them.

@@ -254,6 +254,18 @@ impl DiskImage {
     }
 
     /// How many changes the file has seen so far.
+    /// Turns one bit of a file over, where it rests and where it is cached. Answers whether the
+    /// file has such a byte.
+    pub(super) fn flip(&mut self, inode: InodeId, byte: usize, bit: u8) -> bool {
+        let Some(inode) = self.inodes.get_mut(&inode) else { return false };
+        for content in [&mut inode.durable, &mut inode.cached] {
+            if let Some(it) = content.get_mut(byte) {
+                *it ^= 1 << (bit % 8);
+            }
+        }
+        inode.durable.len() > byte
+    }
+
     pub(super) fn mark(&self, inode: InodeId) -> u64 {
         self.inodes.get(&inode).map_or(0, Inode::mark)
     }

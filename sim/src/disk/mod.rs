@@ -186,6 +186,24 @@ impl Disk {
 }
 
 impl World {
+    /// Lets a file rot: turns over `bits` bits at drawn places, on the medium and in the page
+    /// cache, for good. No effect where there is no such file.
+    pub fn rot_file(&self, host: HostId, path: &str, bits: u64) {
+        let core = self.core();
+        let mut disks = core.disks.borrow_mut();
+        let image = &mut disks[host.index()].image;
+        let Ok(inode) = image.find(path) else { return };
+        let len = image.len(inode).unwrap_or(0);
+        let mut dice = core.dice.borrow_mut();
+        let stream = core.hosts.borrow_mut()[host.index()].stream("disk.rot", &mut dice);
+        for _ in 0..if len == 0 { 0 } else { bits } {
+            let byte = dice.range(stream, &(0..len)) as usize;
+            let bit = dice.range(stream, &(0..8)) as u8;
+            core.count_fault("disk.bit_rot", image.flip(inode, byte, bit).into());
+        }
+        core.emit(host, "disk.rot", path.as_bytes());
+    }
+
     /// What a file holds at this moment, page cache included, without the host noticing;
     /// `None` if there is no such file.
     pub fn peek_file(&self, host: HostId, path: &str) -> Option<Bytes> {

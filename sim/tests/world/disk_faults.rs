@@ -157,3 +157,24 @@ fn a_failed_sync_of_a_directory_forgets_its_names() {
         assert_eq!(run(&world, list), ["kept"], "seed {seed}");
     }
 }
+
+#[test]
+fn what_rots_stays_rotten_and_is_counted() {
+    let world = World::new(stillpoint_sim::Tape::new(1));
+    let host = world.add_host("a", "zone");
+    world.boot(host, |process| async move {
+        let file = process.disk().create("f").await.unwrap();
+        file.write_at(0, vec![0; 4_096].into()).await.unwrap();
+        file.sync().await.unwrap();
+    });
+    let driver = world.driver();
+    world.run(1_000_000_000, async move { driver.sleep(100_000_000).await }).unwrap();
+    world.rot_file(host, "f", 5);
+    world.rot_file(host, "no such file", 5);
+    let ones = |bytes: &[u8]| bytes.iter().map(|it| it.count_ones()).sum::<u32>();
+    let rotten = world.peek_file(host, "f").unwrap();
+    assert!(ones(&rotten) > 0, "nothing has changed");
+    world.power_loss(host);
+    assert_eq!(world.peek_file(host, "f").unwrap(), rotten, "a power loss heals nothing");
+    assert!(world.fault_counts()["disk.bit_rot"] == 5);
+}
