@@ -88,6 +88,10 @@ impl<'a> ByKey<'a> {
         }
     }
 
+    pub(crate) fn history(&self) -> &'a History {
+        self.history
+    }
+
     /// Every key of which anything is known.
     pub(crate) fn cases(&self) -> impl Iterator<Item = Case<'_>> {
         (0..self.keys).map(|key| self.case(KeyId(key))).filter(|case| !case.is_empty())
