@@ -115,6 +115,7 @@ stories! {
     power_fails_everywhere: "power-fails-everywhere",
     restarts_then_power_fails: "restarts-then-power-fails",
     everything_at_once: "everything-at-once",
+    deposed_leader_confirms: "deposed-leader-confirms",
 }
 
 #[test]
@@ -151,6 +152,19 @@ fn every_planted_bug_is_caught_within_its_seeds() {
         let caught = |it: &SeedRequest| matches!(Stories.run(it).verdict, Verdict::Broken(_));
         assert!(runs.any(|it| caught(&it)), "{} goes unnoticed in {HUNT_SEEDS} seeds", mutant.name);
     }
+}
+
+/// Whether a leader got Confirm while another led its partition, and did not know it.
+fn deposed(report: &SeedReport) -> bool {
+    let believes = |line: &String| line.contains("is deposed, believes that it leads");
+    report.transcript.iter().any(believes)
+}
+
+#[test]
+fn a_deposed_leader_gets_confirm_in_most_seeds() {
+    let runs = (1..=40).map(|seed| Stories.run(&SeedRequest::new("deposed-leader-confirms", seed)));
+    let count = runs.filter(deposed).count();
+    assert!(count >= 20, "it happened in {count} of 40 seeds");
 }
 
 #[test]

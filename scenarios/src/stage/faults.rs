@@ -61,6 +61,11 @@ impl Faults {
         (Self { schedule, transcript, nodes, placed: Rc::default() }, Schedule(due))
     }
 
+    /// Tells whoever reads the run what a story saw or did.
+    pub fn note(&self, world: &World, what: &str) {
+        self.transcript.note(world.now_ns(), what);
+    }
+
     /// Whether any fault was placed; whether it strikes is another matter.
     #[must_use]
     pub fn are_placed(&self) -> bool {

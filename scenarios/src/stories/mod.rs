@@ -5,6 +5,7 @@
 //! *sets*: the faults that strike, and where.
 
 mod backup_under_load;
+mod deposed_leader_confirms;
 mod event_log;
 mod everything_at_once;
 mod leader_crashes_in_cut;
@@ -21,6 +22,7 @@ pub use planted::{CANARY, Planted};
 use crate::report::{MutantInfo, Runner, SeedReport, SeedRequest, StoryInfo};
 use crate::stage::{Faults, Shape};
 use stillpoint_reference::mutants::{Mutants, NoMutants};
+use stillpoint_reference::node::Config;
 use stillpoint_sim::{Dice, HostId, World};
 
 /// What a story has to work with before the curtain rises.
@@ -48,6 +50,16 @@ pub struct Story {
     pub set: fn(&Setting<'_>),
 }
 
+impl Story {
+    /// What it changes in the settings of the nodes: nothing, unless its claim is about that.
+    fn configure(&self) -> fn(&mut Config) {
+        match self.name {
+            deposed_leader_confirms::NAME => deposed_leader_confirms::configure,
+            _ => |_| {},
+        }
+    }
+}
+
 /// All stories.
 pub const ALL: &[Story] = &[
     backup_under_load::STORY,
@@ -57,6 +69,7 @@ pub const ALL: &[Story] = &[
     power_fails_everywhere::STORY,
     restarts_then_power_fails::STORY,
     everything_at_once::STORY,
+    deposed_leader_confirms::STORY,
 ];
 
 /// The stories as the campaign runs them.

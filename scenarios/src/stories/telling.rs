@@ -26,7 +26,7 @@ pub(super) fn tell<M: Mutants>(story: &Story, request: &SeedRequest, mutants: &M
     }
     let shape = Shape::of(request.size);
     let transcript = Transcript::default();
-    let cluster = Cluster::boot(&world, shape, mutants);
+    let cluster = Cluster::boot(&world, shape, story.configure(), mutants);
     let (faults, schedule) = Faults::new(cluster.hosts.clone(), transcript.clone());
     set_the_weather(&world, &cluster.hosts);
     let dice = world.dice("story/faults");
