@@ -145,7 +145,7 @@ impl<'a, O: Order> Search<'a, O> {
         loop {
             let client = &mut self.clients[place];
             let Some(&number) = client.lessons.get(client.next) else { return Ok(()) };
-            let answered = self.history.operations[number as usize].return_ns;
+            let answered = self.history.operations[number as usize].return_ns();
             if answered.is_none_or(|at| at >= op.invoke_ns) {
                 return Ok(());
             }
@@ -215,7 +215,7 @@ impl<'a, O: Order> Search<'a, O> {
     fn learnt_through(&self, write: u32, later: u32) -> Option<u32> {
         let op = &self.history.operations[later as usize];
         let place = self.clients.binary_search_by_key(&op.client, |it| it.id).ok()?;
-        let answered = |number: u32| self.history.operations[number as usize].return_ns;
+        let answered = |number: u32| self.history.operations[number as usize].return_ns();
         let lessons = self.clients[place].lessons.iter().copied();
         let mut in_time =
             lessons.take_while(|&number| answered(number).is_some_and(|at| at < op.invoke_ns));
@@ -241,7 +241,7 @@ fn clients(history: &History, lessons: &Lessons) -> Vec<Client> {
         }
     }
     for client in &mut clients {
-        client.lessons.sort_by_key(|&number| history.operations[number as usize].return_ns);
+        client.lessons.sort_by_key(|&number| history.operations[number as usize].return_ns());
     }
     clients
 }

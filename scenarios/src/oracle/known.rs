@@ -131,7 +131,7 @@ impl Timeline {
         };
         let positions: Vec<Position> =
             std::iter::once(start).chain(case.entries.iter().map(after)).collect();
-        let mut versions: Vec<_> = (1..).zip(case.entries).map(|(p, e)| (e.write, p)).collect();
+        let mut versions: Vec<_> = (1..).zip(&case.entries).map(|(p, e)| (e.write, p)).collect();
         versions.sort_unstable();
         Self { positions, versions }
     }

@@ -312,7 +312,7 @@ impl fmt::Display for Operation {
             write!(f, " if {replaced}")?;
         }
         write!(f, " called {}", Millis(self.invoke_ns))?;
-        match (self.outcome, self.return_ns) {
+        match (self.outcome, self.return_ns()) {
             (Outcome::Acknowledged, Some(at)) => write!(f, ", acknowledged {}", Millis(at))?,
             (Outcome::Refused, Some(at)) => write!(f, ", refused {}", Millis(at))?,
             _ => write!(f, ", outcome unknown")?,

@@ -290,11 +290,11 @@ fn a_log_that_lost_what_clients_saw_is_a_disagreement() {
     let item = observed.items.iter_mut().find(|item| item.write == lost);
     item.expect("it is the last before the cut").write = before;
     let both = Both::judge(&history, &damaged, &observed);
-    assert!(both.by_log.p4.holds() && both.by_history.p4.violated(), "{}", both.by_log);
+    assert!(both.by_log.p5.holds() && both.by_history.p5.violated(), "{}", both.by_history);
     let alarms = both.alarms();
     let (_, witnesses) = alarms
         .iter()
-        .find(|(name, _)| name == "P4 (the judges disagree)")
+        .find(|(name, _)| name == "P5 (the judges disagree)")
         .expect("the two contradict each other");
     assert!(witnesses.contains("by the committed log: holds"), "{witnesses}");
     assert!(witnesses.contains(&lost.to_string()), "{witnesses}");

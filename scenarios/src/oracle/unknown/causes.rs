@@ -47,6 +47,8 @@ struct Key {
     candidates: Vec<Candidate>,
     /// Whether there are candidates that are not considered: those amid chains.
     others: bool,
+    /// Whether it is in the list of unsettled keys.
+    unsettled: bool,
 }
 
 /// A block that is in stands behind the restored version.
@@ -115,6 +117,7 @@ impl<'a> AnyOrder<'a> {
             shown,
             candidates,
             others,
+            unsettled: false,
         });
     }
 
@@ -229,8 +232,11 @@ impl<'a> AnyOrder<'a> {
             Shown::Version((shown, _)) if self.blocks[shown].first_answer < last_call => {
                 return Err(Contradiction);
             }
-            Shown::Absent => self.unsettled.push(at),
-            Shown::Version(_) | Shown::Nonsense => {}
+            Shown::Absent if !self.keys[at].unsettled => {
+                self.keys[at].unsettled = true;
+                self.unsettled.push(at);
+            }
+            Shown::Absent | Shown::Version(_) | Shown::Nonsense => {}
         }
         if !already {
             self.blocks[block].taken = true;
@@ -249,12 +255,24 @@ impl<'a> AnyOrder<'a> {
         writes.any(|&it| self.history.operations[it as usize].kind == OperationKind::Put)
     }
 
-    /// Whether this delete may stand behind everything that is in.
-    fn may_be_last(&self, key: &Key, candidate: &Candidate) -> bool {
-        let Some(block) = candidate.block else { return true };
-        let first_answer = self.blocks[block].first_answer;
-        let blocks = (key.start..key.end).filter(|&it| it != block && self.blocks[it].taken);
-        blocks.map(|it| self.blocks[it].last_call).max().is_none_or(|call| call <= first_answer)
+    /// The candidates that may stand behind everything that is in.
+    fn viable(&self, key: &Key) -> Vec<usize> {
+        // The latest call among blocks that are in, and among the others of them.
+        let (mut latest, mut second) = ((0, usize::MAX), 0);
+        for block in (key.start..key.end).filter(|&it| self.blocks[it].taken) {
+            let call = self.blocks[block].last_call;
+            if call > latest.0 {
+                (latest, second) = ((call, block), latest.0);
+            } else {
+                second = second.max(call);
+            }
+        }
+        let may_be_last = |it: &usize| {
+            let Some(block) = key.candidates[*it].block else { return true };
+            let call = if block == latest.1 { second } else { latest.0 };
+            call <= self.blocks[block].first_answer
+        };
+        (0..key.candidates.len()).filter(may_be_last).collect()
     }
 
     /// Has a delete be the last write that is in of a key that was restored as absent.
@@ -263,9 +281,7 @@ impl<'a> AnyOrder<'a> {
         if !self.holds_puts(key) {
             return Ok(());
         }
-        let viable: Vec<usize> = (0..key.candidates.len())
-            .filter(|&it| self.may_be_last(key, &key.candidates[it]))
-            .collect();
+        let viable = self.viable(key);
         let taken_in = |&it: &usize| {
             let Candidate { block, taken, .. } = key.candidates[it];
             taken || block.is_some_and(|block| self.blocks[block].taken)
@@ -342,6 +358,7 @@ impl Order for AnyOrder<'_> {
             self.unsettled.append(&mut self.open);
         }
         while let Some(at) = self.unsettled.pop() {
+            self.keys[at].unsettled = false;
             self.empty(at, guessing, taken)?;
             if !taken.is_empty() {
                 break;
