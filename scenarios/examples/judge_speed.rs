@@ -16,7 +16,6 @@ struct Scale {
     partitions: u32,
 }
 
-#[expect(clippy::disallowed_methods, reason = "whoever measures says how much")]
 fn main() {
     let mut arguments = std::env::args().skip(1).map(|it| it.parse().expect("a whole number"));
     let mut next = |usual: u32| arguments.next().unwrap_or(usual);
