@@ -30,7 +30,7 @@ fn by_brute_force(case: &Case, log: Option<&CommittedLog>) -> bool {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 6_000,
+        cases: 10_000,
         failure_persistence: None,
         ..Default::default()
     })]

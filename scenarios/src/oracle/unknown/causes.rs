@@ -20,7 +20,14 @@ struct Block {
     end: usize,
     first_answer: u64,
     last_call: u64,
-    taken: bool,
+    /// Up to here its writes are in.
+    taken: usize,
+}
+
+impl Block {
+    fn begun(&self) -> bool {
+        self.start < self.taken
+    }
 }
 
 /// A delete that may have been the last write before the backup.
@@ -134,7 +141,7 @@ impl<'a> AnyOrder<'a> {
             }
             let (zone, end) = (chains.zone(head), self.writes.len());
             let (first_answer, last_call) = (zone.first_answer.at, zone.last_call.at);
-            self.blocks.push(Block { start, end, first_answer, last_call, taken: false });
+            self.blocks.push(Block { start, end, first_answer, last_call, taken: start });
         }
     }
 
@@ -226,40 +233,58 @@ impl<'a> AnyOrder<'a> {
         block: usize,
         taken: &mut Vec<u32>,
     ) -> Result<(), Contradiction> {
-        let Block { start, mut end, last_call, taken: already, .. } = self.blocks[block];
+        let Block { mut end, last_call, .. } = self.blocks[block];
         match self.keys[at].shown {
             Shown::Version((shown, place)) if shown == block => end = place + 1,
             Shown::Version((shown, _)) if self.blocks[shown].first_answer < last_call => {
                 return Err(Contradiction);
             }
-            Shown::Absent if !self.keys[at].unsettled => {
-                self.keys[at].unsettled = true;
-                self.unsettled.push(at);
-            }
-            Shown::Absent | Shown::Version(_) | Shown::Nonsense => {}
+            _ => {}
         }
-        if !already {
-            self.blocks[block].taken = true;
-            taken.extend(&self.writes[start..end]);
-            if last_call > self.keys[at].latest.0 {
-                self.keys[at].latest = (last_call, block);
-            }
+        self.take_up_to(at, block, end, taken);
+        if last_call > self.keys[at].latest.0 {
+            self.keys[at].latest = (last_call, block);
         }
         Ok(())
     }
 
-    /// Whether puts are in, so that only a delete explains that the key is absent.
-    fn holds_puts(&self, key: &Key) -> bool {
-        let blocks = self.blocks[key.start..key.end].iter().filter(|it| it.taken);
-        let mut writes = blocks.flat_map(|it| &self.writes[it.start..it.end]);
-        writes.any(|&it| self.history.operations[it as usize].kind == OperationKind::Put)
+    /// Takes in the first writes of a block, up to a place in the list of all.
+    fn take_up_to(&mut self, at: usize, block: usize, end: usize, taken: &mut Vec<u32>) {
+        let done = self.blocks[block].taken;
+        if done < end {
+            taken.extend(&self.writes[done..end]);
+            self.blocks[block].taken = end;
+        }
+        let key = &mut self.keys[at];
+        if key.shown == Shown::Absent && !key.unsettled {
+            key.unsettled = true;
+            self.unsettled.push(at);
+        }
+    }
+
+    /// Supposes that the cut is in no chain of this key: what is in of a block in part is in.
+    fn complete(&mut self, at: usize, taken: &mut Vec<u32>) {
+        for block in self.keys[at].start..self.keys[at].end {
+            let Block { start, end, taken: done, .. } = self.blocks[block];
+            if start < done && done < end {
+                // A key without a restored version contradicts nothing.
+                let _ = self.take(at, block, taken);
+            }
+        }
+    }
+
+    /// A put that is in, if there is one: only a delete explains that the key is absent.
+    fn last_put(&self, key: &Key) -> Option<u32> {
+        let blocks = self.blocks[key.start..key.end].iter();
+        let mut writes = blocks.flat_map(|it| &self.writes[it.start..it.taken]).rev();
+        writes.find(|&&it| self.history.operations[it as usize].kind == OperationKind::Put).copied()
     }
 
     /// The candidates that may stand behind everything that is in.
     fn viable(&self, key: &Key) -> Vec<usize> {
         // The latest call among blocks that are in, and among the others of them.
         let (mut latest, mut second) = ((0, usize::MAX), 0);
-        for block in (key.start..key.end).filter(|&it| self.blocks[it].taken) {
+        for block in (key.start..key.end).filter(|&it| self.blocks[it].begun()) {
             let call = self.blocks[block].last_call;
             if call > latest.0 {
                 (latest, second) = ((call, block), latest.0);
@@ -277,28 +302,29 @@ impl<'a> AnyOrder<'a> {
 
     /// Has a delete be the last write that is in of a key that was restored as absent.
     fn empty(&mut self, at: usize, guessing: bool, taken: &mut Vec<u32>) -> Result<(), Missing> {
-        let key = &self.keys[at];
-        if !self.holds_puts(key) {
-            return Ok(());
+        if guessing {
+            self.complete(at, taken);
+            if !taken.is_empty() {
+                return Ok(());
+            }
+        } else {
+            // Whatever is found now, it is looked at once more.
+            self.open.push(at);
         }
+        let key = &self.keys[at];
+        let Some(put) = self.last_put(key) else { return Ok(()) };
         let viable = self.viable(key);
         let taken_in = |&it: &usize| {
             let Candidate { block, taken, .. } = key.candidates[it];
-            taken || block.is_some_and(|block| self.blocks[block].taken)
+            taken || block.is_some_and(|it| self.blocks[it].taken == self.blocks[it].end)
         };
         if viable.iter().any(taken_in) {
             return Ok(());
         }
         let Some(&first) = viable.first() else {
-            let nothing = Missing(self.writes[self.blocks[key.latest.1].start]);
-            if key.others && !guessing {
-                self.open.push(at);
-                return Ok(());
-            }
-            return Err(nothing);
+            return if key.others && !guessing { Ok(()) } else { Err(Missing(put)) };
         };
         if !guessing && (viable.len() > 1 || key.others) {
-            self.open.push(at);
             return Ok(());
         }
         // A delete that may be last contradicts nothing that is in.
@@ -348,6 +374,16 @@ impl Order for AnyOrder<'_> {
         {
             let mut behind = self.writes[place + 1..self.blocks[block].end].iter();
             return behind.find(|&&it| it == write).map_or(Ok(()), |_| Err(Missing(write)));
+        }
+        if !matches!(self.keys[at].shown, Shown::Version(_)) {
+            // The cut may be in this very chain.
+            let Block { start, end, .. } = self.blocks[block];
+            let place = (start..end).find(|&it| self.writes[it] == write);
+            let until = place.map_or(start, |it| it + 1);
+            if until < end {
+                self.take_up_to(at, block, until, taken);
+                return Ok(());
+            }
         }
         // Whatever contradicts it, this write stands behind the restored version.
         self.take(at, block, taken).map_err(|Contradiction| Missing(write))
