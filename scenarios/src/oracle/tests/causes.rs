@@ -150,8 +150,10 @@ fn calls_that_overlap_know_nothing_of_each_other() {
     let other = told.put((2, 1), "paid#7", 14);
     told.restore(old);
     told.restore(other);
-    for judgement in told.judged() {
-        assert!(judgement.p1.holds(), "answered and called at one instant: {judgement}");
+    let log = CommittedLog { partitions: vec![told.log.clone()] };
+    for log in [Some(&log), None] {
+        let verdict = causality(&told.history, log, &told.observed);
+        assert!(verdict.holds(), "answered and called at one instant: {verdict}");
     }
 }
 
