@@ -18,6 +18,14 @@ pub trait Mutants: Clone + 'static {
     fn acknowledge_before_fsync(&self) -> bool {
         false
     }
+    /// A leader says Held without the round by which it makes sure that nobody else leads.
+    fn confirms_without_a_round(&self) -> bool {
+        false
+    }
+    /// A backup's part names the entry behind the marker as its last, not the marker.
+    fn entry_behind_the_marker_is_taken_in(&self) -> bool {
+        false
+    }
     /// The first item of every restored partition is lost: the canary, which any run must catch.
     fn restore_drops_an_item(&self) -> bool {
         false

@@ -12,6 +12,8 @@ pub const HOLD_END: &str = "cut.hold_end";
 pub const CUT_MARKED: &str = "cut.marked";
 /// Every marker is committed; Confirm is sent for the first time (detail: backup).
 pub const CUT_CONFIRM: &str = "cut.confirm";
+/// A leader got Confirm and begins to make sure that it still leads (detail: partition).
+pub const CUT_CHECK: &str = "cut.check";
 /// A leader made sure that it still leads and says Held (detail: partition).
 pub const CUT_HELD: &str = "cut.held";
 /// Every leader has vouched for its marker; the seal is proposed (detail: backup).

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::num::NonZeroU64;
 
 use serde::{Deserialize, Serialize};
 
@@ -153,8 +154,8 @@ pub struct Operation {
     pub conditional: Option<Replaced>,
     /// When the call was made.
     pub invoke_ns: u64,
-    /// When the answer came; `None` when none came.
-    pub return_ns: Option<u64>,
+    /// When the answer came, counted from 1, so that "none came" takes no room.
+    answered: Option<NonZeroU64>,
     /// What the answer said.
     pub outcome: Outcome,
     /// What an acknowledged read saw.
@@ -162,9 +163,15 @@ pub struct Operation {
 }
 
 // The budget that lets ten million operations be judged in memory.
-const _: () = assert!(size_of::<Operation>() < 100);
+const _: () = assert!(size_of::<Operation>() <= 64);
 
 impl Operation {
+    /// When the answer came; `None` when none came.
+    #[must_use]
+    pub fn return_ns(&self) -> Option<u64> {
+        self.answered.map(|at| at.get() - 1)
+    }
+
     /// Whether this is a put or a delete.
     #[must_use]
     pub fn writes(&self) -> bool {
@@ -174,7 +181,7 @@ impl Operation {
     /// When the client learnt that the operation had been done; `None` if it never did.
     #[must_use]
     pub fn acknowledged_ns(&self) -> Option<u64> {
-        if self.outcome == Outcome::Acknowledged { self.return_ns } else { None }
+        if self.outcome == Outcome::Acknowledged { self.return_ns() } else { None }
     }
 }
 
@@ -253,7 +260,7 @@ impl History {
     pub fn lose(&mut self, op: OpId) {
         let operation = self.operation_mut(op);
         operation.outcome = Outcome::Unknown;
-        operation.return_ns = None;
+        operation.answered = None;
     }
 
     fn push(&mut self, operation: Operation) -> OpId {
@@ -264,10 +271,10 @@ impl History {
 
     fn answer(&mut self, op: OpId, outcome: Outcome, now_ns: u64) -> &mut Operation {
         let operation = self.operation_mut(op);
-        assert!(operation.return_ns.is_none(), "an operation is answered once: {operation:?}");
+        assert!(operation.answered.is_none(), "an operation is answered once: {operation:?}");
         assert!(operation.invoke_ns <= now_ns, "an answer follows its call: {operation:?}");
         operation.outcome = outcome;
-        operation.return_ns = Some(now_ns);
+        operation.answered = NonZeroU64::new(now_ns.saturating_add(1));
         operation
     }
 
@@ -285,7 +292,7 @@ fn called(client: u32, key: KeyId, now_ns: u64) -> Operation {
         write: None,
         conditional: None,
         invoke_ns: now_ns,
-        return_ns: None,
+        answered: None,
         outcome: Outcome::Unknown,
         saw: None,
     }

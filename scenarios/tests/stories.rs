@@ -124,6 +124,9 @@ stories! {
     object_store_gone: "object-store-gone",
     node_becomes_slow: "node-becomes-slow",
     zone_lost_for_good: "zone-lost-for-good",
+    checkpoint_rots: "checkpoint-rots",
+    disk_fails: "disk-fails",
+    deposed_leader_confirms: "deposed-leader-confirms",
 }
 
 /// A thousand partitions, each of which writes between the request and the seal of each backup.
@@ -199,6 +202,19 @@ fn every_planted_bug_is_caught_within_its_seeds() {
         let caught = |it: &SeedRequest| matches!(Stories.run(it).verdict, Verdict::Broken(_));
         assert!(runs.any(|it| caught(&it)), "{} goes unnoticed in {HUNT_SEEDS} seeds", mutant.name);
     }
+}
+
+/// Whether a leader got Confirm while another led its partition, and did not know it.
+fn deposed(report: &SeedReport) -> bool {
+    let believes = |line: &String| line.contains("is deposed, believes that it leads");
+    report.transcript.iter().any(believes)
+}
+
+#[test]
+fn a_deposed_leader_gets_confirm_in_most_seeds() {
+    let runs = (1..=40).map(|seed| Stories.run(&SeedRequest::new("deposed-leader-confirms", seed)));
+    let count = runs.filter(deposed).count();
+    assert!(count >= 20, "it happened in {count} of 40 seeds");
 }
 
 #[test]

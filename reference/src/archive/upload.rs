@@ -268,13 +268,15 @@ fn archived_cut<E: Env, M: Mutants>(
     if state.archived_through() < target.cut.index {
         return None;
     }
-    let up_to_cut = state.archive().iter().filter(|it| it.first <= target.cut.index.0);
+    let one_more = core.mutants().entry_behind_the_marker_is_taken_in()
+        && state.archived_through() > target.cut.index;
+    let (cut_index, cut_term) = (target.cut.index.0 + u64::from(one_more), target.cut.term.0);
+    let up_to_cut = state.archive().iter().filter(|it| it.first <= cut_index);
     let span = PartitionSpan {
         partition: target.partition.0,
         hash_start: target.range.start,
         hash_end: target.range.end,
     };
-    let (cut_index, cut_term) = (target.cut.index.0, target.cut.term.0);
     Some(PartitionCut { span, cut_index, cut_term, chunks: up_to_cut.cloned().collect() })
 }
 

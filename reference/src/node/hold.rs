@@ -267,6 +267,7 @@ impl<M: Mutants> Core<M> {
         self.next_round += 1;
         let mut asked: BTreeMap<NodeId, Vec<(PartitionId, Term)>> = BTreeMap::new();
         for (id, at) in &markers {
+            out.points.push((points::CUT_CHECK, id.0));
             let members = self.hosted[id].replica.members();
             for &node in members.iter().filter(|&&it| it != self.config.me) {
                 asked.entry(node).or_default().push((*id, at.term));
@@ -318,11 +319,12 @@ impl<M: Mutants> Core<M> {
     /// Says Held for every partition whose quorum has answered.
     fn vouch(&mut self, round: u64, now_ns: u64, out: &mut Output) {
         let Some(mut check) = self.checks.remove(&round) else { return };
+        let unasked = self.mutants.confirms_without_a_round();
         let mut held = Vec::new();
         check.pending.retain(|id, (at, agreed)| {
             let Some(hosted) = self.hosted.get(id) else { return true };
             let replica = &hosted.replica;
-            let quorum = 1 + agreed.len() > replica.members().len() / 2;
+            let quorum = unasked || 1 + agreed.len() > replica.members().len() / 2;
             let leads = replica.is_leader() && replica.term() == at.term;
             if quorum && leads {
                 held.push((*id, *at));

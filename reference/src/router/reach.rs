@@ -67,6 +67,8 @@ pub(super) async fn ask_leader<E: Env, M: Mutants>(
             Ok(Reply::NotLeader(hint)) => hint,
             Ok(Reply::Unknown) | Err(CallError::Timeout) if repeat == Repeat::Safe => None,
             Ok(Reply::Unknown) | Err(CallError::Timeout) => {
+                // It may be cut off, and another lead by now: the next request asks elsewhere.
+                cache.learn(partition, after(members, next));
                 return Err(Failure::Unreachable(format!("{next} did not say what came of it")));
             }
             Ok(reply) => {
@@ -84,6 +86,12 @@ pub(super) async fn ask_leader<E: Env, M: Mutants>(
         }
     }
     Err(Failure::Unreachable(format!("nobody leads {partition}")))
+}
+
+/// The member that is asked after `node`.
+fn after(members: &[NodeId], node: NodeId) -> NodeId {
+    let place = members.iter().position(|it| *it == node).unwrap_or(0);
+    members[(place + 1) % members.len()]
 }
 
 /// The time by which a request is answered.

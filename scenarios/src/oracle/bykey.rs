@@ -2,7 +2,7 @@
 //! restored items. The table is taken apart once, by counting; judges then go key by key.
 
 use crate::history::{
-    CommittedLog, History, KeyId, Operation, Outcome, RestoredItem, Seen, WriteId,
+    CommittedLog, History, KeyId, LogEntry, Operation, Outcome, RestoredItem, Seen, WriteId,
 };
 
 /// The number of an operation that does not exist: what holds by itself is forced by nobody.
@@ -55,25 +55,33 @@ pub(crate) struct Entry {
     pub(crate) index: u32,
 }
 
+/// Where a committed write stands: less than half an [`Entry`].
+#[derive(Clone, Copy)]
+struct Place {
+    partition: u32,
+    index: u32,
+}
+
 /// A history, a log and restored items, sorted by key.
 pub(crate) struct ByKey<'a> {
     history: &'a History,
     keys: u32,
     operations: Groups<u32>,
-    entries: Option<Groups<Entry>>,
+    log: Option<&'a CommittedLog>,
+    places: Option<Groups<Place>>,
     items: Groups<RestoredItem>,
 }
 
 impl<'a> ByKey<'a> {
     pub(crate) fn new(
         history: &'a History,
-        log: Option<&CommittedLog>,
+        log: Option<&'a CommittedLog>,
         items: &[RestoredItem],
     ) -> Self {
-        let entries = || log.into_iter().flat_map(placed);
+        let places = || log.into_iter().flat_map(placed);
         let named = history.operations.iter().map(|op| op.key);
         let named = named.chain(items.iter().map(|item| item.key));
-        let named = named.chain(entries().map(|(key, _)| key));
+        let named = named.chain(places().map(|(key, _)| key));
         let keys = named.map(|key| key.0 + 1).max().unwrap_or(0);
         let size = keys as usize;
         Self {
@@ -83,14 +91,29 @@ impl<'a> ByKey<'a> {
                 size,
                 (0..).zip(&history.operations).map(|(number, op)| (op.key, number)),
             ),
-            entries: log.map(|log| Groups::new(size, placed(log))),
+            log,
+            places: log.map(|log| Groups::new(size, placed(log))),
             items: Groups::new(size, items.iter().map(|item| (item.key, *item))),
         }
+    }
+
+    pub(crate) fn history(&self) -> &'a History {
+        self.history
     }
 
     /// Every key of which anything is known.
     pub(crate) fn cases(&self) -> impl Iterator<Item = Case<'_>> {
         (0..self.keys).map(|key| self.case(KeyId(key))).filter(|case| !case.is_empty())
+    }
+
+    fn entries(&self, key: KeyId) -> Vec<Entry> {
+        let (Some(log), Some(places)) = (self.log, &self.places) else { return Vec::new() };
+        let entry = |&Place { partition, index }: &Place| {
+            let LogEntry { write, deletes, .. } =
+                log.partitions[partition as usize].entries[index as usize];
+            Entry { write, deletes, partition, index }
+        };
+        places.of(key).iter().map(entry).collect()
     }
 
     /// What is known of this key.
@@ -106,18 +129,16 @@ impl<'a> ByKey<'a> {
             key,
             operations,
             writes,
-            entries: self.entries.as_ref().map_or(&[], |entries| entries.of(key)),
+            entries: self.entries(key),
             items: self.items.of(key),
         }
     }
 }
 
-fn placed(log: &CommittedLog) -> impl Iterator<Item = (KeyId, Entry)> + Clone {
+fn placed(log: &CommittedLog) -> impl Iterator<Item = (KeyId, Place)> + Clone {
     (0..).zip(&log.partitions).flat_map(|(partition, entries)| {
-        (0..).zip(&entries.entries).map(move |(index, entry)| {
-            let (write, deletes) = (entry.write, entry.deletes);
-            (entry.key, Entry { write, deletes, partition, index })
-        })
+        let indexed = (0..).zip(&entries.entries);
+        indexed.map(move |(index, entry)| (entry.key, Place { partition, index }))
     })
 }
 
@@ -130,7 +151,7 @@ pub(crate) struct Case<'a> {
     /// Its writes and the numbers of their operations, sorted.
     pub(crate) writes: Vec<(WriteId, u32)>,
     /// Its committed writes in order; empty without a log.
-    pub(crate) entries: &'a [Entry],
+    pub(crate) entries: Vec<Entry>,
     pub(crate) items: &'a [RestoredItem],
 }
 

@@ -4,6 +4,7 @@ use crate::history::{
     CommittedLog, History, KeyId, Observed, OperationKind, RestoredItem, Seen, WriteId,
 };
 use crate::oracle::bykey::{ByKey, Case, NOBODY, possible};
+use crate::oracle::causal;
 use crate::oracle::known::Timeline;
 use crate::oracle::prefix::Prefixes;
 use crate::oracle::span::{Span, Unions, Window};
@@ -41,7 +42,7 @@ pub(crate) fn judge(
         let prefixes = std::mem::take(&mut findings.prefixes);
         prefixes.judge(&history.keys, log, &by_key, &mut findings.differences)
     });
-    findings.judge(&by_key, observed, prefix)
+    findings.judge(&by_key, observed, log.is_some(), prefix)
 }
 
 impl Findings {
@@ -117,6 +118,7 @@ impl Findings {
         self,
         by_key: &ByKey<'_>,
         observed: &Observed,
+        logged: bool,
         prefix: Option<Box<Witness>>,
     ) -> Judgement {
         let (request_ns, answer_ns) = (observed.request_ns, observed.answer_ns);
@@ -132,10 +134,14 @@ impl Findings {
         } else {
             Some(Box::new(Witness::Restore(self.differences)))
         };
+        let p4 = explained(&|window| cut.exact(window));
+        // Where one instant explains everything, nothing before it is missing.
+        let p1 = if p4.holds() { Verdict::Holds } else { causal::judge(by_key, logged) };
         Judgement {
             p0: Verdict::from_witness(self.unfounded.or(prefix)),
+            p1,
             p3: explained(&|_| cut.unless_unattributed()),
-            p4: explained(&|window| cut.exact(window)),
+            p4,
             p5: explained(&|window| cut.in_real_time(window, request_ns, answer_ns)),
             p6: Verdict::from_witness(restore),
             skew_ns: window.as_ref().map(|window| window.gap),
@@ -157,10 +163,7 @@ impl Cut<'_> {
     fn unless_unattributed(&self) -> Verdict {
         match self.unattributed {
             0 => Verdict::Holds,
-            count => Verdict::Undecided(format!(
-                "{count} operations saw a key absent after one of several deletes, \
-                 and only the committed log tells which"
-            )),
+            count => Verdict::Undecided(unattributed(count)),
         }
     }
 
@@ -211,6 +214,14 @@ impl Cut<'_> {
             others: u32::try_from(unions.count(owner) - 1).unwrap_or(u32::MAX),
         }
     }
+}
+
+/// What is said of so many observations that could not be tied to one delete.
+pub(crate) fn unattributed(count: u32) -> String {
+    format!(
+        "{count} operations saw a key absent after one of several deletes, \
+         and only the committed log tells which"
+    )
 }
 
 /// The operation that wrote this version of the key, if one may have.

@@ -107,6 +107,14 @@ impl Timeline {
         !self.legal(&absent, &absence(case, op)).is_empty()
     }
 
+    /// The first state in which this operation may have met the key absent, if it proves that
+    /// the key was absent.
+    pub(crate) fn absence_met(&self, case: &Case<'_>, op: u32) -> Option<usize> {
+        self.proves_absence(case, op).then_some(())?;
+        let absent = self.reflecting(Seen::Absent);
+        self.legal(&absent, &absence(case, op)).first().copied()
+    }
+
     fn of_writes(case: &Case<'_>) -> Self {
         let start = Position {
             entry: None,
@@ -123,7 +131,7 @@ impl Timeline {
         };
         let positions: Vec<Position> =
             std::iter::once(start).chain(case.entries.iter().map(after)).collect();
-        let mut versions: Vec<_> = (1..).zip(case.entries).map(|(p, e)| (e.write, p)).collect();
+        let mut versions: Vec<_> = (1..).zip(&case.entries).map(|(p, e)| (e.write, p)).collect();
         versions.sort_unstable();
         Self { positions, versions }
     }
@@ -199,18 +207,20 @@ impl Timeline {
     }
 
     fn absences(&self, case: &Case<'_>) -> Vec<Absence> {
-        let proves = |&&number: &&u32| {
-            let op = case.op(number);
-            match op.kind {
-                OperationKind::Read => op.saw == Some(Seen::Absent),
-                OperationKind::Delete => {
-                    let logged = op.write.is_some_and(|write| self.position(write).is_some());
-                    op.conditional.is_none() && op.acknowledged_ns().is_some() && !logged
-                }
-                OperationKind::Put | OperationKind::EventualRead => false,
+        let proves = case.operations.iter().filter(|&&number| self.proves_absence(case, number));
+        proves.map(|&number| absence(case, number)).collect()
+    }
+
+    fn proves_absence(&self, case: &Case<'_>, number: u32) -> bool {
+        let op = case.op(number);
+        match op.kind {
+            OperationKind::Read => op.saw == Some(Seen::Absent),
+            OperationKind::Delete => {
+                let logged = op.write.is_some_and(|write| self.position(write).is_some());
+                op.conditional.is_none() && op.acknowledged_ns().is_some() && !logged
             }
-        };
-        case.operations.iter().filter(proves).map(|&number| absence(case, number)).collect()
+            OperationKind::Put | OperationKind::EventualRead => false,
+        }
     }
 }
 

@@ -2,8 +2,8 @@
 //! a witness that a person can follow.
 //!
 //! [`judge`] looks at one backup; [`durability::judge_log`] at the service underneath it. Both
-//! judge plain data from [`crate::history`] and know no implementation. Transactions, causality
-//! across items (P1, P2) and the archive (P7) are judged elsewhere.
+//! judge plain data from [`crate::history`] and know no implementation. Transactions (P2) and
+//! the archive (P7) are judged elsewhere.
 //!
 //! A verdict has three values. `Undecided` never counts as a pass.
 
@@ -13,10 +13,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::history::{CommittedLog, History, Observed};
 
+pub mod agreement;
 pub mod durability;
 pub mod witness;
 
 mod bykey;
+mod causal;
 mod contents;
 mod known;
 mod prefix;
@@ -26,6 +28,7 @@ mod unknown;
 #[cfg(test)]
 mod tests;
 
+pub use agreement::Both;
 pub use durability::judge_log;
 pub use witness::Witness;
 
@@ -74,6 +77,8 @@ pub enum Level {
     /// What the backup holds of each partition is a prefix of that partition's committed writes;
     /// without a log: every item is the whole item of one write that was not refused.
     PartitionPrefix,
+    /// What happened before a write that is in is in too.
+    CausalCut,
     /// Every item was in the table at some instant; [`Judgement::skew_ns`] says how far apart.
     BoundedSkew,
     /// One instant explains every item.
@@ -98,6 +103,8 @@ pub struct Instants {
 pub struct Judgement {
     /// Partition prefix.
     pub p0: Verdict,
+    /// Causal cut.
+    pub p1: Verdict,
     /// Bounded skew: holds when there is a skew at all, that is when every item can be explained.
     pub p3: Verdict,
     /// Exact cut.
@@ -118,12 +125,16 @@ pub struct Judgement {
     pub unattributed: u32,
 }
 
+/// The names of the levels, in the order of [`Judgement::levels`].
+pub const NAMES: [&str; 6] = ["P0", "P1", "P3", "P4", "P5", "P6"];
+
 impl Judgement {
     /// Each level with its verdict, weakest level first.
     #[must_use]
-    pub fn levels(&self) -> [(Level, &Verdict); 5] {
+    pub fn levels(&self) -> [(Level, &Verdict); 6] {
         [
             (Level::PartitionPrefix, &self.p0),
+            (Level::CausalCut, &self.p1),
             (Level::BoundedSkew, &self.p3),
             (Level::ExactCut, &self.p4),
             (Level::RealTimeCut, &self.p5),
@@ -148,7 +159,7 @@ impl Judgement {
 impl fmt::Display for Judgement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut previous = None;
-        for (name, (_, verdict)) in ["P0", "P3", "P4", "P5", "P6"].iter().zip(self.levels()) {
+        for (name, (_, verdict)) in NAMES.iter().zip(self.levels()) {
             match previous.replace(verdict) == Some(verdict) && verdict.violated() {
                 true => writeln!(f, "{name} violated for the same reason")?,
                 false => writeln!(f, "{name} {verdict}")?,
@@ -187,8 +198,8 @@ pub fn judge(history: &History, log: Option<&CommittedLog>, observed: &Observed)
 
 /// Turns every pass into "undecided".
 fn undecide(judgement: &mut Judgement, missing: &str) {
-    let Judgement { p0, p3, p4, p5, p6, .. } = judgement;
-    for verdict in [p0, p3, p4, p5, p6] {
+    let Judgement { p0, p1, p3, p4, p5, p6, .. } = judgement;
+    for verdict in [p0, p1, p3, p4, p5, p6] {
         if verdict.holds() {
             *verdict = Verdict::Undecided(missing.to_owned());
         }

@@ -3,6 +3,8 @@
 
 mod against_brute_force;
 mod brute;
+mod brute_causes;
+mod causes;
 mod edits;
 mod random;
 mod splits;

@@ -14,9 +14,11 @@ use crate::oracle::span::{Edge, Span, union, without};
 use crate::oracle::witness::Witness;
 
 mod absences;
+mod causes;
 mod chains;
 mod zones;
 
+pub(crate) use causes::AnyOrder;
 use chains::Chains;
 use zones::{Zone, Zones};
 

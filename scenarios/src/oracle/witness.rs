@@ -66,6 +66,15 @@ pub enum Witness {
         /// The key that needs an earlier one.
         earlier: Bound,
     },
+    /// A write happened before something that is in, and is not in.
+    Cause {
+        /// The write.
+        missing: Cause,
+        /// What its key was restored as.
+        found: Seen,
+        /// How it happened before something that was restored, step by step.
+        path: Vec<Cause>,
+    },
     /// A key is explained by no instant between the request and its answer.
     OutsideRequest {
         /// When the backup was requested and when that was answered.
@@ -99,6 +108,33 @@ pub enum Unfounded {
     NotCommitted(Operation),
     /// The item's attributes are not those that this write wrote.
     Damaged(Operation),
+}
+
+/// One step from a missing write to what was restored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cause {
+    /// How it follows from the step before.
+    pub how: How,
+    /// The key.
+    pub key: String,
+    /// The operation.
+    pub op: Operation,
+}
+
+/// How an operation follows from the one before it on a path of causes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum How {
+    /// The path begins with it.
+    Begins,
+    /// It read what the other wrote.
+    Read,
+    /// The same client called it when the other had been answered.
+    SameClient,
+    /// It stands behind the other on the same key, and is in.
+    Superseded,
+    /// It stands before the other on the same key and is in; nothing was restored there, so a
+    /// later delete is in, and what stands before that.
+    Emptied,
 }
 
 /// What a key needs of the prefix of its partition's log.
@@ -182,6 +218,12 @@ impl fmt::Display for Witness {
                 writeln!(f, "  no instant explains both; they are {} apart:", Millis(*skew_ns))?;
                 write!(f, "{later}\n{earlier}")
             }
+            Self::Cause { missing, found, path } => {
+                let Cause { key, op, .. } = missing;
+                writeln!(f, "  {key} = {found} is without a write that happened before others:")?;
+                write!(f, "    missing:  {op}")?;
+                path.iter().try_for_each(|cause| write!(f, "\n{cause}"))
+            }
             Self::OutsideRequest { request, bound } => {
                 writeln!(f, "  the backup was requested and answered in {request}, but:")?;
                 write!(f, "{bound}")
@@ -204,6 +246,20 @@ impl fmt::Display for Unfounded {
             Self::NotCommitted(op) => write!(f, "a write that was never committed:\n    {op}"),
             Self::Damaged(op) => write!(f, "but not with the attributes that it wrote:\n    {op}"),
         }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { how, key, op } = self;
+        let how = match how {
+            How::Begins => "first:   ",
+            How::Read => "seen by: ",
+            How::SameClient => "and then:",
+            How::Superseded => "replaced:",
+            How::Emptied => "emptied: ",
+        };
+        write!(f, "    {how} {op} at {key}")
     }
 }
 
@@ -256,7 +312,7 @@ impl fmt::Display for Operation {
             write!(f, " if {replaced}")?;
         }
         write!(f, " called {}", Millis(self.invoke_ns))?;
-        match (self.outcome, self.return_ns) {
+        match (self.outcome, self.return_ns()) {
             (Outcome::Acknowledged, Some(at)) => write!(f, ", acknowledged {}", Millis(at))?,
             (Outcome::Refused, Some(at)) => write!(f, ", refused {}", Millis(at))?,
             _ => write!(f, ", outcome unknown")?,

@@ -92,9 +92,15 @@ pub struct Cluster {
 pub const ZONES: [&str; 3] = ["zone-a", "zone-b", "zone-c"];
 
 impl Cluster {
-    /// Boots `shape.nodes` nodes in three zones.
+    /// Boots `shape.nodes` nodes in three zones, each with the usual settings as `configure` leaves
+    /// them.
     #[must_use]
-    pub fn boot<M: Mutants>(world: &World, shape: Shape, mutants: &M) -> Self {
+    pub fn boot<M: Mutants>(
+        world: &World,
+        shape: Shape,
+        configure: fn(&mut Config),
+        mutants: &M,
+    ) -> Self {
         let zone = |node: u16| (node % 3) as u8;
         let nodes = (0..shape.nodes).map(|it| NodeInfo { id: NodeId(it), zone: zone(it) });
         let layout = metadata::Cluster {
@@ -112,6 +118,7 @@ impl Cluster {
         let hosts: Vec<HostId> = (0..shape.nodes).map(add).collect();
         for (node, host) in hosts.iter().enumerate() {
             let mut config = Config::new(NodeId(node as u16), layout.clone());
+            configure(&mut config);
             config.restore_batch_items = shape.restore_batch_items;
             config.archive_interval_ns = 500_000_000;
             config.log_segment_bytes_max = 256 << 10;

@@ -113,6 +113,11 @@ impl Faults {
         });
     }
 
+    /// Tells whoever reads the run what a story saw or did.
+    pub fn note(&self, world: &World, what: &str) {
+        self.transcript.note(world.now_ns(), what);
+    }
+
     /// Whether any fault was placed; whether it strikes is another matter.
     #[must_use]
     pub fn are_placed(&self) -> bool {

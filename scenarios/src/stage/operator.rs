@@ -60,7 +60,7 @@ pub fn operate_with<M: Mutants, T, F: Future<Output = T>>(
 ) -> T {
     let world = World::new(Tape::new(1));
     let shape = Shape { nodes, ..Shape::of(Size::Small) };
-    let cluster = Cluster::boot(&world, shape, mutants);
+    let cluster = Cluster::boot(&world, shape, |_| {}, mutants);
     let client = cluster.client.clone();
     let operator = Operator { world: world.clone(), cluster, client, next_id: Cell::new(1) };
     world.run(RUN_NS_MAX, act(operator)).unwrap_or_else(|why| panic!("{why}"))

@@ -7,6 +7,7 @@
 mod backup_under_load;
 mod checkpoint_rots;
 mod demands;
+mod deposed_leader_confirms;
 mod disk_fails;
 mod event_log;
 mod every_partition_writes;
@@ -31,6 +32,7 @@ pub use planted::{CANARY, Planted};
 use crate::report::{MutantInfo, Phase, Runner, SeedReport, SeedRequest, StoryInfo};
 use crate::stage::{Faults, Shape};
 use stillpoint_reference::mutants::{Mutants, NoMutants};
+use stillpoint_reference::node::Config;
 use stillpoint_sim::{Dice, HostId, World};
 
 /// What a story has to work with before the curtain rises.
@@ -69,6 +71,8 @@ pub struct Plot {
     /// In a run in which a partition committed fewer writes between request and seal, nothing is
     /// proved.
     pub writes_in_cut_min: u64,
+    /// What is changed in the settings of the nodes.
+    pub configure: fn(&mut Config),
 }
 
 impl Plot {
@@ -81,6 +85,7 @@ impl Plot {
         available_ns_max: None,
         write_ns_max: None,
         writes_in_cut_min: 0,
+        configure: |_| {},
     };
 }
 
@@ -117,6 +122,7 @@ pub const ALL: &[Story] = &[
     zone_lost_for_good::STORY,
     checkpoint_rots::STORY,
     disk_fails::STORY,
+    deposed_leader_confirms::STORY,
 ];
 
 /// The stories as the campaign runs them.

@@ -12,6 +12,10 @@ pub enum Planted {
     ResumedRestoreSkipsARange,
     /// An entry is acknowledged before its fsync.
     AcknowledgeBeforeFsync,
+    /// A leader confirms its marker without making sure that it still leads.
+    ConfirmsWithoutARound,
+    /// The entry behind the marker is taken into the backup.
+    EntryBehindTheMarkerIsTakenIn,
     /// Every restored partition lacks its first item: the canary.
     RestoreDropsAnItem,
 }
@@ -27,6 +31,14 @@ impl Mutants for Planted {
 
     fn acknowledge_before_fsync(&self) -> bool {
         *self == Self::AcknowledgeBeforeFsync
+    }
+
+    fn confirms_without_a_round(&self) -> bool {
+        *self == Self::ConfirmsWithoutARound
+    }
+
+    fn entry_behind_the_marker_is_taken_in(&self) -> bool {
+        *self == Self::EntryBehindTheMarkerIsTakenIn
     }
 
     fn restore_drops_an_item(&self) -> bool {
@@ -45,6 +57,8 @@ impl Planted {
             "writes-are-not-held" => Some(Self::WritesAreNotHeld),
             "resumed-restore-skips-a-range" => Some(Self::ResumedRestoreSkipsARange),
             "acknowledge-before-fsync" => Some(Self::AcknowledgeBeforeFsync),
+            "confirms-without-a-round" => Some(Self::ConfirmsWithoutARound),
+            "entry-behind-the-marker-is-taken-in" => Some(Self::EntryBehindTheMarkerIsTakenIn),
             CANARY => Some(Self::RestoreDropsAnItem),
             _ => None,
         }
@@ -68,6 +82,16 @@ impl Planted {
                 name: "acknowledge-before-fsync",
                 what: "an entry counts as durable before its fsync",
                 stories: vec!["power-fails-everywhere"],
+            },
+            MutantInfo {
+                name: "confirms-without-a-round",
+                what: "a leader says Held without making sure that it still leads",
+                stories: vec!["deposed-leader-confirms"],
+            },
+            MutantInfo {
+                name: "entry-behind-the-marker-is-taken-in",
+                what: "a backup takes in the entry behind each marker",
+                stories: vec!["backup-under-load"],
             },
         ]
     }

@@ -88,7 +88,7 @@ fn raise<M: Mutants>(
     shape.load_ns = shape.load_ns.max(plot.load_ns_min);
     shape.writes_in_cut = plot.writes_in_cut;
     let transcript = Transcript::default();
-    let cluster = Cluster::boot(&world, shape, mutants);
+    let cluster = Cluster::boot(&world, shape, plot.configure, mutants);
     let (faults, schedule) = Faults::new(&world, cluster.hosts.clone(), transcript.clone());
     set_the_weather(&world, &cluster.hosts);
     let dice = world.dice("story/faults");

@@ -5,7 +5,7 @@
 
 use super::telling::Played;
 use crate::history::{CommittedLog, History, Observed, RestoredItem, WriteId};
-use crate::oracle::{self, Judgement};
+use crate::oracle;
 use crate::report::{Failure, Verdict};
 use crate::stage::contents::Contents;
 use crate::stage::workload::identity_of;
@@ -105,17 +105,12 @@ impl Findings {
 
     /// Judges a backup by the committed log, and once more by what clients saw alone.
     fn backup(&mut self, history: &History, log: &CommittedLog, observed: &Observed) {
-        let known = oracle::judge(history, Some(log), observed);
-        self.skew_ns_max = self.skew_ns_max.max(known.skew_ns);
-        for (name, verdict) in levels(&known) {
-            self.verdict(name, verdict);
+        let both = oracle::Both::judge(history, log, observed);
+        self.skew_ns_max = self.skew_ns_max.max(both.by_log.skew_ns);
+        for (name, explanation) in both.alarms() {
+            self.fail(&name, explanation);
         }
-        let unknown = oracle::judge(history, None, observed);
-        for (name, verdict) in levels(&unknown) {
-            if verdict.violated() {
-                self.verdict(&format!("{name} (by history alone)"), verdict);
-            }
-        }
+        self.undecided = both.undecided().or(self.undecided.take());
     }
 
     fn conclude(self, played: &Played) -> Verdict {
@@ -132,12 +127,6 @@ impl Findings {
             Verdict::Green
         }
     }
-}
-
-fn levels(judgement: &Judgement) -> [(&'static str, &oracle::Verdict); 5] {
-    let names = ["P0", "P3", "P4", "P5", "P6"];
-    let levels = judgement.levels();
-    std::array::from_fn(|n| (names[n], levels[n].1))
 }
 
 fn observe(

@@ -13,23 +13,19 @@ pub(super) fn instants(
     key: KeyId,
     found: Seen,
 ) -> Option<Vec<(u64, u64)>> {
-    let of_key = history.operations.iter().filter(|op| op.key == key);
-    let mut operations: Vec<Operation> = of_key.copied().collect();
-    let entries = log.map(|log| {
-        let entries = log.partitions.iter().flat_map(|partition| &partition.entries);
-        entries.filter(|entry| entry.key == key).copied().collect::<Vec<LogEntry>>()
-    });
-    operations.retain(|op| keeps(op, entries.as_deref(), found));
-    let mut search = Search {
-        operations,
-        entries,
-        found,
-        order: Vec::new(),
-        intervals: Vec::new(),
-        explained: false,
-    };
-    search.extend();
+    let search = Search::run(history, log, key, found);
     search.explained.then_some(search.intervals)
+}
+
+/// All orders that explain the operations of a key; `None` if there is none.
+pub(super) fn orders(
+    history: &History,
+    log: Option<&CommittedLog>,
+    key: KeyId,
+    found: Seen,
+) -> Option<Vec<Vec<Operation>>> {
+    let search = Search::run(history, log, key, found);
+    search.explained.then_some(search.orders)
 }
 
 /// Whether an operation can matter: one that was refused and is nowhere to be seen cannot.
@@ -48,10 +44,32 @@ struct Search {
     found: Seen,
     order: Vec<usize>,
     intervals: Vec<(u64, u64)>,
+    orders: Vec<Vec<Operation>>,
     explained: bool,
 }
 
 impl Search {
+    fn run(history: &History, log: Option<&CommittedLog>, key: KeyId, found: Seen) -> Self {
+        let of_key = history.operations.iter().filter(|op| op.key == key);
+        let mut operations: Vec<Operation> = of_key.copied().collect();
+        let entries = log.map(|log| {
+            let entries = log.partitions.iter().flat_map(|partition| &partition.entries);
+            entries.filter(|entry| entry.key == key).copied().collect::<Vec<LogEntry>>()
+        });
+        operations.retain(|op| keeps(op, entries.as_deref(), found));
+        let mut search = Self {
+            operations,
+            entries,
+            found,
+            order: Vec::new(),
+            intervals: Vec::new(),
+            orders: Vec::new(),
+            explained: false,
+        };
+        search.extend();
+        search
+    }
+
     fn extend(&mut self) {
         let must = |op: &Operation| op.acknowledged_ns().is_some() || self.entries.is_some();
         let placed = |place: usize| self.order.contains(&place);
@@ -127,6 +145,7 @@ impl Search {
             return;
         }
         self.explained = true;
+        self.orders.push(self.order.iter().map(|&place| self.operations[place]).collect());
         for cut in 0..=self.order.len() {
             if self.state(cut) != self.found {
                 continue;

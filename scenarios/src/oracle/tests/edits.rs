@@ -2,10 +2,11 @@
 
 use proptest::prelude::*;
 
+use super::brute_causes;
 use crate::history::{
     CommittedLog, History, KeyId, LogEntry, Observed, PartitionLog, RestoredItem, Seen, WriteId,
 };
-use crate::oracle::{Judgement, Level, judge};
+use crate::oracle::{Both, Judgement, Level, Verdict, judge};
 
 /// One edit of what a restore gave; numbers choose among what is there.
 #[derive(Clone, Copy, Debug)]
@@ -192,6 +193,32 @@ proptest! {
             prop_assert_eq!(judgement.weakest_violated().is_some(), changed, "{}", judgement);
         }
     }
+
+    /// One client made all writes, so each has all before it for its cause.
+    #[test]
+    fn every_edit_that_loses_a_cause_is_flagged(
+        deletes in prop::collection::vec(prop::bool::weighted(0.2), 60),
+        edit in edits(),
+    ) {
+        let (history, log, mut edited) = sequential(&deletes);
+        edit.apply(&history, &mut edited);
+        if edited.items.is_empty() || unfounded(&log, &edited) {
+            return Ok(());
+        }
+        let found = |key| {
+            let item = edited.items.iter().find(|item| item.key == key);
+            item.map_or(Seen::Absent, |item| Seen::Version(item.write))
+        };
+        for log in [Some(&log), None] {
+            let causes_are_in = brute_causes::holds(&history, log, &found) == Some(true);
+            let judgement = judge(&history, log, &edited);
+            match &judgement.p1 {
+                Verdict::Holds => prop_assert!(causes_are_in, "{}", judgement),
+                Verdict::Violated(_) => prop_assert!(!causes_are_in, "{}", judgement),
+                Verdict::Undecided(why) => prop_assert!(log.is_none(), "{}", why),
+            }
+        }
+    }
 }
 
 #[test]
@@ -246,4 +273,30 @@ fn latest(history: &History, seq: u32) -> RestoredItem {
     let key = history.operations[seq as usize].key;
     let write = WriteId { client: 1, seq };
     RestoredItem { key, write, intact: true }
+}
+
+/// A log that lost an acknowledged write, and a backup that lacks the same: by the log nothing is
+/// amiss, and clients know better.
+#[test]
+fn a_log_that_lost_what_clients_saw_is_a_disagreement() {
+    let (history, log, correct) = sequential(&[false; 60]);
+    let (before, lost) = (&history.operations[..29], history.operations[29]);
+    let before = before.iter().rfind(|op| op.key == lost.key).and_then(|op| op.write);
+    let (before, lost) = (before.expect("ten writes a key"), lost.write.expect("a put"));
+    let (mut damaged, mut observed) = (log.clone(), correct.clone());
+    for partition in &mut damaged.partitions {
+        partition.entries.retain(|entry| entry.write != lost);
+    }
+    let item = observed.items.iter_mut().find(|item| item.write == lost);
+    item.expect("it is the last before the cut").write = before;
+    let both = Both::judge(&history, &damaged, &observed);
+    assert!(both.by_log.p5.holds() && both.by_history.p5.violated(), "{}", both.by_history);
+    let alarms = both.alarms();
+    let (_, witnesses) = alarms
+        .iter()
+        .find(|(name, _)| name == "P5 (the judges disagree)")
+        .expect("the two contradict each other");
+    assert!(witnesses.contains("by the committed log: holds"), "{witnesses}");
+    assert!(witnesses.contains(&lost.to_string()), "{witnesses}");
+    assert_eq!(Both::judge(&history, &log, &correct).alarms(), []);
 }

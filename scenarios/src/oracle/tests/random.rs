@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use crate::history::{
-    CommittedLog, History, KeyId, LogEntry, Observed, OpId, PartitionLog, RestoredItem, Seen,
-    WriteId,
+    CommittedLog, History, KeyId, LogEntry, Observed, OpId, Operation, OperationKind, PartitionLog,
+    RestoredItem, Seen, WriteId,
 };
 
 /// What one operation will be; numbers choose among what is possible when its turn comes.
@@ -208,6 +208,12 @@ impl Case {
         if let Some(seen) = operation.saw.as_mut().or(operation.conditional.as_mut()) {
             *seen = version;
         }
+    }
+
+    /// How many operations are deletes.
+    pub(super) fn deletes(&self) -> usize {
+        let deletes = |op: &&Operation| op.kind == OperationKind::Delete;
+        self.history.operations.iter().filter(deletes).count()
     }
 
     /// What was restored at a key.

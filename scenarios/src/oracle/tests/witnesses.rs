@@ -30,7 +30,7 @@ fn torn() -> (History, CommittedLog, Observed) {
     (history, CommittedLog { partitions: vec![log] }, observed)
 }
 
-fn snapshot(name: &str, text: &str) {
+pub(super) fn snapshot(name: &str, text: &str) {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../snapshots");
     insta::with_settings!({snapshot_path => path, prepend_module_to_snapshot => false}, {
         insta::assert_snapshot!(name, text);

@@ -136,6 +136,11 @@ impl Chains {
         None
     }
 
+    /// The places of the writes in the block that begins at `head`, in the order of its chain.
+    pub(super) fn places(&self, head: usize) -> impl Iterator<Item = usize> {
+        std::iter::successors(Some(head), |&place| self.links[place].followed_by)
+    }
+
     fn chain(&self, first: usize) -> impl Iterator<Item = &Link> {
         let next = |link: &&Link| link.followed_by.map(|place| &self.links[place]);
         std::iter::successors(Some(&self.links[first]), next)
