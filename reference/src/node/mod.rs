@@ -19,6 +19,7 @@ mod log_writer;
 mod message;
 mod once;
 mod replicas;
+pub(crate) mod service_times;
 mod shell;
 #[cfg(test)]
 mod tests;

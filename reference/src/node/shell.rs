@@ -3,6 +3,7 @@
 use super::core::{Committed, Core, Flow, Input, Output};
 use super::message::{Call, CallError, Caller, Envelope, LogRecord, Reply, Wire};
 use super::once::Once;
+use super::service_times;
 use crate::env::{Address, Env, Observed, timeout};
 use crate::ids::NodeId;
 use crate::mutants::Mutants;
@@ -155,18 +156,24 @@ impl<E: Env, M: Mutants> Shell<E, M> {
         loop {
             alarm.set(&self.inner.env, self.core().deadline_ns());
             let arrivals = poll_fn(|cx| self.poll_arrivals(cx, &mut arriving, &mut alarm)).await;
-            let mut out = Output::default();
+            let (mut out, mut cost_ns) = (Output::default(), 0);
             for arrival in arrivals {
                 let input = match arrival {
                     Arrival::Input(input) => Some(input),
-                    Arrival::Datagram(from, datagram) => self.accept(from, &datagram),
+                    Arrival::Datagram(from, datagram) => {
+                        cost_ns += service_times::of_datagram(from, datagram.len());
+                        self.accept(from, &datagram)
+                    }
                     Arrival::Deadline => Some(Input::Tick),
                 };
                 if let Some(input) = input {
+                    cost_ns += service_times::of_input(&input);
                     let (now_ns, wall_ms) = (self.env().now_ns(), self.env().wall_ms());
                     self.inner.core.borrow_mut().step(now_ns, wall_ms, input, &mut out);
                 }
             }
+            // What arrives meanwhile waits for the next round: the loop is the processor's queue.
+            self.env().work(cost_ns + service_times::of_output(&out)).await;
             self.carry_out(out);
         }
     }
