@@ -37,7 +37,8 @@ impl Stream {
         let drawn = if self.at_instant.0 == now_ns { self.at_instant.1 + 1 } else { 0 };
         self.at_instant = (now_ns, drawn);
         // A draw takes two words of the stream, whose places are counted in 68 bits.
-        self.generator.set_word_pos((u128::from(now_ns) << 16 | u128::from(drawn & 0x7FFF)) << 1);
+        let place = u128::from(now_ns) << 20 | u128::from(drawn & 0xF_FFFF);
+        self.generator.set_word_pos(place << 1);
         self.generator.next_u64()
     }
 }

@@ -89,6 +89,17 @@ impl Cluster {
     /// Boots `shape.nodes` nodes in three zones.
     #[must_use]
     pub fn boot<M: Mutants>(world: &World, shape: Shape, mutants: &M) -> Self {
+        Self::boot_with(world, shape, mutants, |_| {})
+    }
+
+    /// As [`Cluster::boot`], with settings of the nodes that `adjust` may change.
+    #[must_use]
+    pub fn boot_with<M: Mutants>(
+        world: &World,
+        shape: Shape,
+        mutants: &M,
+        adjust: impl Fn(&mut Config),
+    ) -> Self {
         let zone = |node: u16| (node % 3) as u8;
         let nodes = (0..shape.nodes).map(|it| NodeInfo { id: NodeId(it), zone: zone(it) });
         let layout = metadata::Cluster {
@@ -109,6 +120,7 @@ impl Cluster {
             config.restore_batch_items = shape.restore_batch_items;
             config.archive_interval_ns = 500_000_000;
             config.log_segment_bytes_max = 256 << 10;
+            adjust(&mut config);
             let (recorder, mutants) = (recorder.clone(), mutants.clone());
             world.boot(*host, move |process| {
                 let env = SimEnv::new(process, shape.nodes, recorder.clone());

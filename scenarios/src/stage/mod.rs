@@ -19,5 +19,5 @@ pub use env::{SimEnv, host_of};
 pub use faults::{Faults, Schedule, Strike, draw_down_ns};
 pub use operator::{Operator, operate, operate_with};
 pub use recorder::{Recorder, key_name};
-pub use session::{BackupTaken, Restored, Session};
+pub use session::{BackupTaken, Restored, Session, TABLE};
 pub use transcript::Transcript;

@@ -18,7 +18,7 @@ use stillpoint_reference::item::{AttributeValue, Item};
 use stillpoint_sim::{Dice, Host};
 
 /// The table that is backed up.
-const TABLE: &str = "orders";
+pub const TABLE: &str = "orders";
 /// Clients wait so long for an answer; routers answer sooner, if only by an error.
 const PATIENCE_NS: u64 = 4_000_000_000;
 /// CreateBackup answers after its cut is sealed or given up.
