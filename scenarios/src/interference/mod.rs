@@ -79,8 +79,8 @@ impl Setup {
             partitions: 64,
             keys: 4_000,
             body_bytes: 900,
-            slowdown: 24,
-            load_ns: 40_000_000_000,
+            slowdown: 8,
+            load_ns: 20_000_000_000,
             backup_interval_ns: 20_000_000_000,
         }
     }
