@@ -226,7 +226,9 @@ impl Coordinator {
         out: &mut Vec<Output>,
     ) {
         let Phase::Probing { leaders } = &mut self.phase else { return };
-        self.round_trips_ns.entry(from).or_insert(now_ns - self.probed_ns);
+        if !partitions.is_empty() {
+            self.round_trips_ns.entry(from).or_insert(now_ns - self.probed_ns);
+        }
         let ours = partitions.into_iter().filter(|it| self.cut_set.contains_key(it));
         leaders.extend(ours.map(|it| (it, from)));
         if leaders.len() == self.cut_set.len() {
