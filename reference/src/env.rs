@@ -117,6 +117,12 @@ pub trait Env: Clone + 'static {
     /// A number below `bound`, drawn for this concern.
     fn draw(&self, concern: &'static str, bound: u64) -> u64;
 
+    /// Takes this machine's processor for `cost_ns` nanoseconds, behind what was asked of it
+    /// before. On a real machine the processor has been spent by then, and this returns at once.
+    fn work(&self, cost_ns: u64) -> impl Future<Output = ()>;
+    /// As [`Env::work`], for what can wait: it yields to everything else.
+    fn work_in_background(&self, cost_ns: u64) -> impl Future<Output = ()>;
+
     /// Sends a datagram: it may be lost, repeated or overtaken.
     fn send(&self, to: Address, payload: Bytes);
     /// The next datagram that arrived.

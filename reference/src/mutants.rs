@@ -26,6 +26,11 @@ pub trait Mutants: Clone + 'static {
     fn entry_behind_the_marker_is_taken_in(&self) -> bool {
         false
     }
+    /// A leader holds writes until the hold runs out, whatever the coordinator says (a backup that
+    /// does its work while it holds).
+    fn hold_is_not_released(&self) -> bool {
+        false
+    }
     /// The first item of every restored partition is lost: the canary, which any run must catch.
     fn restore_drops_an_item(&self) -> bool {
         false

@@ -2,12 +2,14 @@
 //!
 //! A *story* ([`stories`]) is a claim and what is done to a simulated cluster to test it. It is
 //! told on a *stage* ([`stage`]): the reference service on the simulated world, with clients that
-//! keep a [`history`]. *Oracles* ([`oracle`]) judge that history and what the public API returned.
+//! keep a [`history`]. The same load with and without backups is compared in [`interference`].
+//! *Oracles* ([`oracle`]) judge that history and what the public API returned.
 //! A [`campaign`] tells many stories under many seeds; the [`command`] is how a person asks for it.
 
 pub mod campaign;
 pub mod command;
 pub mod history;
+pub mod interference;
 pub mod oracle;
 pub mod report;
 pub mod stage;

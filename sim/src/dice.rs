@@ -3,6 +3,9 @@
 //! A name is an actor and a concern, `node-2/net.latency`; each name has a stream of its
 //! own, so a draw added under one name shifts nothing under any other. What a raw value
 //! means is settled here too: 0 is always the simplest outcome.
+//!
+//! Two worlds that are compared can take the instant for the number: see
+//! [`World::draw_by_instant`].
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -22,7 +25,22 @@ struct Stream {
     name: Rc<str>,
     generator: ChaCha8Rng,
     drawn: u64,
+    /// The instant of the last draw, and how many there were at it; with draws by instant.
+    at_instant: (u64, u64),
     overrides: BTreeMap<u64, u64>,
+}
+
+impl Stream {
+    /// A value for the next draw at this instant: the generator's, at a place that the instant
+    /// and the draws before it at the same instant name.
+    fn at(&mut self, now_ns: u64) -> u64 {
+        let drawn = if self.at_instant.0 == now_ns { self.at_instant.1 + 1 } else { 0 };
+        self.at_instant = (now_ns, drawn);
+        // A draw takes two words of the stream, whose places are counted in 68 bits.
+        let place = u128::from(now_ns) << 20 | u128::from(drawn & 0xF_FFFF);
+        self.generator.set_word_pos(place << 1);
+        self.generator.next_u64()
+    }
 }
 
 /// All streams of one world.
@@ -33,6 +51,8 @@ pub(crate) struct Streams {
     /// The tape's overrides of names that were not yet used.
     overrides: BTreeMap<String, BTreeMap<u64, u64>>,
     overrides_matched: u64,
+    /// World time, where draws go by it.
+    instant_ns: Option<u64>,
     /// (stream, n, value) of every draw, while somebody asked for it.
     decisions: Option<Vec<(StreamId, u64, u64)>>,
 }
@@ -49,6 +69,7 @@ impl Streams {
             by_name: BTreeMap::new(),
             overrides,
             overrides_matched: 0,
+            instant_ns: None,
             decisions: None,
         }
     }
@@ -64,10 +85,20 @@ impl Streams {
             name: name.clone(),
             generator: generator_of(self.seed, &name),
             drawn: 0,
+            at_instant: (0, 0),
             overrides: self.overrides.remove(&*name).unwrap_or_default(),
         });
         self.by_name.insert(name, stream);
         stream
+    }
+
+    /// Time moves on.
+    pub(crate) fn set_instant(&mut self, now_ns: u64) {
+        self.instant_ns = self.instant_ns.map(|_| now_ns);
+    }
+
+    pub(crate) fn draw_by_instant(&mut self, now_ns: u64) {
+        self.instant_ns = Some(now_ns);
     }
 
     /// The next raw value of a stream.
@@ -76,7 +107,10 @@ impl Streams {
         let n = stream.drawn;
         stream.drawn += 1;
         // The generator advances under an override too: the draws after it must not shift.
-        let mut value = stream.generator.next_u64();
+        let mut value = match self.instant_ns {
+            None => stream.generator.next_u64(),
+            Some(now_ns) => stream.at(now_ns),
+        };
         if !stream.overrides.is_empty()
             && let Some(&replaced) = stream.overrides.get(&n)
         {

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::core::Core;
+use crate::cpu::CpuState;
 use crate::dice::{Dice, StreamId, Streams};
 use crate::disk::Disk;
 use crate::executor::LocalFuture;
@@ -62,6 +63,9 @@ pub(crate) struct HostState {
     pub(crate) monotonic_base_ns: u64,
     pub(crate) clock_offset_ns: i64,
     pub(crate) link_streams: LinkStreams,
+    pub(crate) cpu: CpuState,
+    /// When the last datagram that was sent so far will have left.
+    pub(crate) egress_free_ns: u64,
     streams: BTreeMap<&'static str, StreamId>,
     schedules: BTreeMap<&'static str, StreamId>,
 }
@@ -82,6 +86,8 @@ impl HostState {
             monotonic_base_ns: dice.range(base, &(0..1_000_000_000_000_000)),
             clock_offset_ns: 0,
             link_streams: LinkStreams::new(name, dice),
+            cpu: CpuState::default(),
+            egress_free_ns: 0,
             streams: BTreeMap::new(),
             schedules: BTreeMap::new(),
         }

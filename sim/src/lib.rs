@@ -37,6 +37,7 @@
 
 mod completion;
 mod core;
+mod cpu;
 mod dice;
 mod disk;
 mod event;
@@ -54,6 +55,7 @@ mod timer;
 mod world;
 
 pub use completion::Completion;
+pub use cpu::BACKGROUND_SLICE_NS;
 pub use dice::Dice;
 pub use disk::{Disk, DiskFaults, DiskSettings, File};
 pub use hash::RollingHash;

@@ -1,4 +1,4 @@
-//! Datagrams: drawn latency, loss, duplication, and partitions.
+//! Datagrams: bandwidth, drawn latency, loss, duplication, and partitions.
 //!
 //! Order is not kept: each datagram has its own latency. Whether a host is there to
 //! receive is `process.rs`'s business; it shows here as a changed incarnation.
@@ -23,6 +23,8 @@ pub struct NetSettings {
     pub same_zone_ns: Range<u64>,
     /// Latency between zones, in nanoseconds.
     pub cross_zone_ns: Range<u64>,
+    /// What a host can send to others, in bytes per second of payload.
+    pub egress_bytes_per_s: u64,
     /// Of a thousand datagrams, how many take ten times their latency.
     pub slow_per_mille: u64,
     /// Of a million datagrams, how many are lost.
@@ -32,12 +34,14 @@ pub struct NetSettings {
 }
 
 impl Default for NetSettings {
-    /// Latencies of a region with several zones; nothing slow, lost or duplicated.
+    /// Latencies of a region with several zones, 10 Gbit/s out of each host; nothing slow,
+    /// lost or duplicated.
     fn default() -> Self {
         Self {
             same_host_ns: 5_000..15_000,
             same_zone_ns: 80_000..250_000,
             cross_zone_ns: 300_000..1_200_000,
+            egress_bytes_per_s: 1_250_000_000,
             slow_per_mille: 0,
             loss_per_million: 0,
             duplicate_per_million: 0,
@@ -46,6 +50,11 @@ impl Default for NetSettings {
 }
 
 impl NetSettings {
+    /// How long a host's link is busy with a datagram.
+    fn transmission_ns(&self, bytes: usize) -> u64 {
+        (bytes as u64).saturating_mul(1_000_000_000) / self.egress_bytes_per_s.max(1)
+    }
+
     fn latency_ns(&self, same_host: bool, same_zone: bool) -> &Range<u64> {
         match (same_host, same_zone) {
             (true, _) => &self.same_host_ns,
@@ -120,16 +129,26 @@ impl Fate {
 impl Core {
     /// Draws what becomes of a datagram and puts its arrivals on the queue.
     pub(crate) fn send(&self, from: HostId, to: HostId, payload: Bytes) {
-        let (fate, incarnation) = {
-            let hosts = self.hosts.borrow();
+        let now_ns = self.now_ns.get();
+        let (fate, incarnation, sent_ns) = {
+            let mut hosts = self.hosts.borrow_mut();
             let (sender, receiver) = (&hosts[from.index()], &hosts[to.index()]);
+            let incarnation = receiver.incarnation;
             let net = self.net.borrow();
             let settings = &net.settings;
             let usual = || settings.latency_ns(from == to, sender.zone == receiver.zone);
             let range = net.slow_links.get(&(from, to)).unwrap_or_else(usual);
             let mut dice = self.dice.borrow_mut();
             let fate = Fate::draw(settings, range, &sender.link_streams, &mut dice);
-            (fate, receiver.incarnation)
+            // What a host says to itself takes no link.
+            let sent_ns = if from == to {
+                now_ns
+            } else {
+                let free_ns = &mut hosts[from.index()].egress_free_ns;
+                *free_ns = now_ns.max(*free_ns) + settings.transmission_ns(payload.len());
+                *free_ns
+            };
+            (fate, incarnation, sent_ns)
         };
         if self.is_blocked(from, to) {
             return self.lose(from, to, "net.blocked", &payload);
@@ -140,12 +159,11 @@ impl Core {
         self.count_fault("net.slow", fate.slow.into());
         self.count_fault("net.duplicated", fate.duplicate_delay_ns.is_some().into());
         let mut queue = self.queue.borrow_mut();
-        let now_ns = self.now_ns.get();
         if let Some(delay_ns) = fate.duplicate_delay_ns {
             let payload = payload.clone();
-            queue.push(now_ns + delay_ns, Event::Deliver { from, to, incarnation, payload });
+            queue.push(sent_ns + delay_ns, Event::Deliver { from, to, incarnation, payload });
         }
-        queue.push(now_ns + fate.delay_ns, Event::Deliver { from, to, incarnation, payload });
+        queue.push(sent_ns + fate.delay_ns, Event::Deliver { from, to, incarnation, payload });
     }
 
     /// A datagram arrives, or finds nobody.

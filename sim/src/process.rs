@@ -54,6 +54,7 @@ impl Core {
             state.incarnation += 1;
             state.inbox.clear();
             state.receivers.clear();
+            state.cpu.stop(self.now_ns.get());
         }
         self.emit(host, "process.crash", &[]);
         self.abandon_disk_operations(host);

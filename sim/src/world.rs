@@ -158,6 +158,7 @@ impl World {
         let core = self.core();
         let next_ns = core.queue.borrow_mut().next_time_ns().ok_or(RunError::Deadlock)?;
         core.now_ns.set(next_ns.min(end_ns));
+        core.dice.borrow_mut().set_instant(core.now_ns.get());
         if next_ns > end_ns { Err(RunError::TimeLimit) } else { Ok(()) }
     }
 
@@ -219,6 +220,15 @@ impl World {
     pub fn dice(&self, name: &str) -> Dice {
         let stream = self.core().dice.borrow_mut().intern(name);
         Dice::new(self.core().clone(), stream)
+    }
+
+    /// From now on a draw depends on seed, name and the instant at which it is taken, instead of
+    /// its number under the name. So two worlds that differ in one event draw alike again as soon
+    /// as they do the same things at the same instants: what then differs comes from the event,
+    /// not from other dice. A tape's overrides go on counting by number.
+    pub fn draw_by_instant(&self) {
+        let now_ns = self.now_ns();
+        self.core().dice.borrow_mut().draw_by_instant(now_ns);
     }
 
     /// Starts or stops keeping every decision; costs memory.

@@ -6,6 +6,7 @@ use super::format::{
 use crate::env::{Env, ObjectError};
 use crate::ids::{BackupId, Index, PartitionId, TableId};
 use crate::mutants::Mutants;
+use crate::node::service_times;
 use crate::node::{Call, Hosted, Machine, PartitionTarget, Reply, Shell};
 use crate::partition::{Command, Partition};
 use crate::points;
@@ -134,6 +135,8 @@ async fn upload<E: Env, M: Mutants>(
     let (me, incarnation) = (shell.me(), shell.core().incarnation());
     let key = keys::segment(table.0, me.0, incarnation.0, sequence);
     shell.point(points::ARCHIVE_UPLOAD, runs.len() as u64);
+    let bytes = runs.iter().map(|it| it.bytes).sum();
+    shell.env().work_in_background(service_times::of_archiving(bytes)).await;
     let mut segment = SegmentBuilder::new(table.0, key.clone());
     for run in runs {
         segment

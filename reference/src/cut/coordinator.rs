@@ -89,6 +89,11 @@ pub struct Coordinator {
     misses: BTreeMap<NodeId, u32>,
     deadline_ns: u64,
     give_up_at_ns: u64,
+    probed_ns: u64,
+    /// How long each node took to answer the newest probe.
+    round_trips_ns: BTreeMap<NodeId, u64>,
+    /// Marks that are not sent yet, and when they are due.
+    deferred: Vec<(u64, NodeId, Message)>,
 }
 
 impl Coordinator {
@@ -111,6 +116,9 @@ impl Coordinator {
             misses: BTreeMap::new(),
             deadline_ns: now_ns,
             give_up_at_ns: now_ns + settings.give_up_ns,
+            probed_ns: now_ns,
+            round_trips_ns: BTreeMap::new(),
+            deferred: Vec::new(),
         };
         it.probe(now_ns, out);
         it
@@ -119,7 +127,7 @@ impl Coordinator {
     /// When [`Coordinator::tick`] has something to do.
     #[must_use]
     pub fn deadline_ns(&self) -> u64 {
-        self.deadline_ns
+        self.deferred.iter().map(|(at_ns, ..)| *at_ns).fold(self.deadline_ns, u64::min)
     }
 
     /// The attempt that is under way.
@@ -144,6 +152,7 @@ impl Coordinator {
             }),
         );
         self.phase = Phase::Probing { leaders: BTreeMap::new() };
+        (self.probed_ns, self.round_trips_ns) = (now_ns, BTreeMap::new());
         self.deadline_ns = now_ns + self.settings.probe_ns;
     }
 
@@ -161,11 +170,30 @@ impl Coordinator {
             by_node.entry(*node).or_default().push((*partition, epoch));
         }
         let backup = self.backup;
-        out.extend(by_node.into_iter().map(|(node, partitions)| {
-            Output::Send(node, Message::Mark { backup, attempt, hold_ns, partitions })
-        }));
+        for (node, partitions) in by_node {
+            let mark = Message::Mark { backup, attempt, hold_ns, partitions };
+            match self.mark_delay_ns(node) {
+                0 => out.push(Output::Send(node, mark)),
+                delay_ns => self.deferred.push((now_ns + delay_ns, node, mark)),
+            }
+        }
         self.phase = Phase::Marking { attempt, leaders, markers: BTreeMap::new() };
         self.deadline_ns = now_ns + hold_ns;
+    }
+
+    /// How much later than others a node hears Mark. One that is near, most often the
+    /// coordinator's own, would begin to hold long before the others, and hold all that time for
+    /// nothing.
+    fn mark_delay_ns(&self, node: NodeId) -> u64 {
+        let farthest_ns = self.round_trips_ns.values().max().copied().unwrap_or(0);
+        let near = self.round_trips_ns.get(&node).is_some_and(|it| it * 4 < farthest_ns);
+        // Never so late that the hold itself gets short.
+        if near { (farthest_ns / 2).min(self.settings.hold_ns / 4) } else { 0 }
+    }
+
+    fn send_deferred(&mut self, now_ns: u64, out: &mut Vec<Output>) {
+        let due = self.deferred.extract_if(.., |(at_ns, ..)| *at_ns <= now_ns);
+        out.extend(due.map(|(_, node, mark)| Output::Send(node, mark)));
     }
 
     fn hold_ns(&self) -> u64 {
@@ -198,6 +226,9 @@ impl Coordinator {
         out: &mut Vec<Output>,
     ) {
         let Phase::Probing { leaders } = &mut self.phase else { return };
+        if !partitions.is_empty() {
+            self.round_trips_ns.entry(from).or_insert(now_ns - self.probed_ns);
+        }
         let ours = partitions.into_iter().filter(|it| self.cut_set.contains_key(it));
         leaders.extend(ours.map(|it| (it, from)));
         if leaders.len() == self.cut_set.len() {
@@ -287,6 +318,7 @@ impl Coordinator {
 
     /// Time has passed.
     pub fn tick(&mut self, now_ns: u64, out: &mut Vec<Output>) {
+        self.send_deferred(now_ns, out);
         if now_ns < self.deadline_ns {
             return;
         }
@@ -317,6 +349,7 @@ impl Coordinator {
         else {
             return;
         };
+        self.deferred.clear();
         let backup = self.backup;
         let nodes: BTreeSet<NodeId> = leaders.values().copied().collect();
         let release = |node| Output::Send(node, Message::Release { backup, attempt });

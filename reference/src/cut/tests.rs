@@ -143,6 +143,38 @@ fn a_cut_goes_from_probe_to_seal() {
     assert_eq!(trial.out, [], "what is asked to be sealed stays so");
 }
 
+/// A node that answers the probe at once would hold while Mark is on its way to the others.
+#[test]
+fn a_near_leader_hears_mark_half_a_round_trip_later() {
+    let mut trial = Trial::new(Settings::default());
+    trial.leads(0, A);
+    trial.now_ns = 3 * MS;
+    trial.leads(1, B);
+    trial.now_ns = 4 * MS;
+    trial.begun(7);
+    let to = |trial: &Trial| -> Vec<u16> { trial.sent().iter().map(|it| it.0).collect() };
+    assert_eq!(to(&trial), [1], "the far one at once");
+    trial.ring();
+    assert_eq!((to(&trial), trial.now_ns), (vec![0], 4 * MS + 3 * MS / 2));
+    trial.marked(0, 7, A, 10);
+    trial.marked(1, 7, B, 20);
+    assert!(trial.out.contains(&Output::Instant), "the cut goes on as ever");
+}
+
+/// Its attempt has failed: a Mark that still waits must not begin a hold.
+#[test]
+fn a_mark_that_waits_is_forgotten_with_its_attempt() {
+    let mut trial = Trial::new(Settings::default());
+    trial.leads(0, A);
+    trial.now_ns = 3 * MS;
+    trial.leads(1, B);
+    trial.begun(7);
+    trial.not_held(1, 7, B);
+    trial.ring();
+    let marks = trial.sent().into_iter().any(|it| matches!(it.1, Message::Mark { .. }));
+    assert!(!marks, "{:?}", trial.out);
+}
+
 #[test]
 fn held_at_another_position_than_marked_does_not_count() {
     let mut trial = Trial::confirming(7);

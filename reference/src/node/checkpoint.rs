@@ -276,6 +276,7 @@ impl<M: Mutants> Core<M> {
             return;
         }
         self.fault = Some(fault);
+        self.losses += 1;
         let partitions: Vec<PartitionId> = self.hosted.keys().copied().collect();
         for id in partitions {
             self.lose_state(id, now_ns, out);
@@ -297,6 +298,12 @@ impl<M: Mutants> Core<M> {
                 replica.abdicate(effects);
             }
         });
+    }
+
+    /// How many checkpoints this life of the node has lost.
+    #[must_use]
+    pub fn checkpoint_losses(&self) -> u64 {
+        self.losses
     }
 
     /// The fault that cost the node its checkpoint, once: a fresh one must be founded.

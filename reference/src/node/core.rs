@@ -277,6 +277,8 @@ pub struct Core<M> {
     pub(super) unsaved_bytes: usize,
     /// What cost the node its checkpoint, until the shell takes note.
     pub(super) fault: Option<StoreFault>,
+    /// How many checkpoints this life of the node has lost.
+    pub(super) losses: u64,
     /// The checkpoint is lost, and a fresh one not founded yet.
     pub(super) refounding: bool,
     /// What the wall clock showed at this step; only ever written down for people to read.
@@ -327,6 +329,7 @@ impl<M: Mutants> Core<M> {
             next_to_save: None,
             unsaved_bytes: 0,
             fault: None,
+            losses: 0,
             refounding: false,
             wall_ms: 0,
         };

@@ -226,7 +226,8 @@ impl<M: Mutants> Core<M> {
     ) {
         let (vouched, refused): (Vec<_>, Vec<_>) =
             markers.into_iter().partition(|(id, at)| self.nothing_follows(*id, attempt, *at));
-        for (id, _) in &vouched {
+        let kept = self.mutants.hold_is_not_released();
+        for (id, _) in vouched.iter().filter(|_| !kept) {
             self.release(*id, now_ns, out);
         }
         // Only now, after the receipt, does the round begin: an earlier one proves nothing.

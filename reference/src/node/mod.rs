@@ -25,6 +25,7 @@ mod message;
 mod once;
 mod query;
 mod replicas;
+pub(crate) mod service_times;
 mod shell;
 mod snapshot;
 #[cfg(test)]

@@ -5,6 +5,7 @@ use super::keeper;
 use super::log_writer::LogJob;
 use super::message::{Call, CallError, Caller, Envelope, Reply, Wire};
 use super::once::Once;
+use super::service_times;
 use super::snapshot;
 use crate::env::{Address, Env, Observed, timeout};
 use crate::ids::{NodeId, PartitionId, Position, Term};
@@ -151,10 +152,16 @@ impl<E: Env, M: Mutants> Shell<E, M> {
 
     /// Makes a part of a checkpoint.
     pub(super) async fn save_part(&self) -> Result<(), StoreFault> {
+        let (checkpoint, losses) = (self.checkpoint(), self.core().checkpoint_losses());
         let batch = self.inner.core.borrow_mut().begin_checkpoint();
-        self.checkpoint().commit(batch.clone()).await?;
+        let items = batch.partitions.values().map(|it| it.changes.len()).sum();
+        self.env().work_in_background(service_times::of_checkpoint(items)).await;
+        checkpoint.commit(batch.clone()).await?;
         let now_ns = self.env().now_ns();
-        self.with_core(|core, out| core.end_checkpoint(&batch, now_ns, out));
+        // What was written to a checkpoint that is lost by now is lost with it.
+        if self.core().checkpoint_losses() == losses {
+            self.with_core(|core, out| core.end_checkpoint(&batch, now_ns, out));
+        }
         Ok(())
     }
 
@@ -239,19 +246,27 @@ impl<E: Env, M: Mutants> Shell<E, M> {
         loop {
             alarm.set(&self.inner.env, self.core().deadline_ns());
             let arrivals = poll_fn(|cx| self.poll_arrivals(cx, &mut arriving, &mut alarm)).await;
-            let mut out = Output::default();
+            let (mut out, mut cost_ns) = (Output::default(), 0);
             for arrival in arrivals {
                 let input = match arrival {
                     Arrival::Input(input) => Some(input),
-                    Arrival::Datagram(from, datagram) => self.accept(from, &datagram),
+                    Arrival::Datagram(from, datagram) => {
+                        cost_ns += service_times::of_datagram(from, datagram.len());
+                        self.accept(from, &datagram)
+                    }
                     Arrival::Deadline => Some(Input::Tick),
                 };
                 if let Some(input) = input {
+                    cost_ns += service_times::of_input(&input);
                     let (now_ns, wall_ms) = (self.env().now_ns(), self.env().wall_ms());
                     self.inner.core.borrow_mut().step(now_ns, wall_ms, input, &mut out);
                 }
             }
+            // What was written is written in the order of the steps, whatever flows do meanwhile.
+            self.write_log(&mut out);
             self.pay_reads(&mut out);
+            // What arrives meanwhile waits for the next round: the loop is the processor's queue.
+            self.env().work(cost_ns + service_times::of_output(&out)).await;
             self.carry_out(out);
         }
     }
@@ -316,16 +331,20 @@ impl<E: Env, M: Mutants> Shell<E, M> {
         }
     }
 
-    fn carry_out(&self, out: Output) {
+    fn write_log(&self, out: &mut Output) {
+        for record in out.log.drain(..) {
+            let _ = self.inner.log.send(LogJob::Append(record));
+        }
+    }
+
+    fn carry_out(&self, mut out: Output) {
+        self.write_log(&mut out);
         for Committed { table, partition, position, payload } in out.committed {
             let (index, term, payload) = (position.index, position.term, payload.as_ref());
             self.env().observe(Observed::Committed { table, partition, index, term, payload });
         }
         for (name, detail) in out.points {
             self.point(name, detail);
-        }
-        for record in out.log {
-            let _ = self.inner.log.send(LogJob::Append(record));
         }
         for (to, messages) in out.messages {
             let sender = self.core().liveness().signature(to);

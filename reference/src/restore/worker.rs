@@ -7,6 +7,7 @@ use crate::env::{Env, ObjectError, Observed};
 use crate::ids::{Epoch, HashRange, Index, PartitionId, RestoreId, TableId};
 use crate::metadata::ManifestRef;
 use crate::mutants::Mutants;
+use crate::node::service_times;
 use crate::node::{Call, Machine, Reply, Shell};
 use crate::partition::{Command, ItemKey, ItemStore, Partition, RestoreProgress, StoreFault};
 use crate::points;
@@ -199,6 +200,7 @@ impl Worker {
         for reference in &cut.chunks {
             let range = reference.offset..reference.offset + reference.len;
             let bytes = fetch(env, &reference.object, Some(range)).await?;
+            env.work_in_background(service_times::of_replay(bytes.len())).await;
             let chunk = Chunk::decode(table, self.source.0, reference, &bytes)?;
             for LogEntry { index, payload, .. } in replay.accept(chunk)? {
                 state.apply(Index(index), &payload).map_err(|why| {

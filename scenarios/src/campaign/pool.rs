@@ -87,6 +87,39 @@ pub fn run_all(
     }
 }
 
+/// Does the pieces of work 0 to `count` on several threads; results stand in the order of the
+/// pieces. A piece that panicked, or was not begun because the user asked to stop, has none.
+pub fn share_out<T: Send>(
+    limits: &Limits<'_>,
+    count: usize,
+    work: &(dyn Fn(usize) -> T + Sync),
+) -> Vec<Option<T>> {
+    let next = AtomicU64::new(0);
+    let (sender, receiver) = mpsc::channel();
+    let carry = |sender: mpsc::Sender<(usize, T)>| {
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed) as usize;
+            if index >= count || limits.interrupted.load(Ordering::Relaxed) {
+                return;
+            }
+            if let Ok(done) = panics::catch(|| work(index)) {
+                // The receiver outlives the threads.
+                let _ = sender.send((index, done));
+            }
+        }
+    };
+    let mut results: Vec<Option<T>> = (0..count).map(|_| None).collect();
+    std::thread::scope(|scope| {
+        for _ in 0..limits.jobs.max(1) {
+            let sender = sender.clone();
+            scope.spawn(|| carry(sender));
+        }
+        drop(sender);
+        receiver.into_iter().for_each(|(index, done)| results[index] = Some(done));
+    });
+    results
+}
+
 /// Where the threads fetch their next seed.
 struct Desk<'a> {
     runner: &'a dyn Runner,

@@ -33,6 +33,8 @@ pub(super) enum Command {
     Mutants(MutantsArgs),
     /// Measure the processor time of seeds
     Bench(BenchArgs),
+    /// Serve one load with and without backups, and compare what clients waited for
+    Twin(TwinArgs),
     /// Print the hashes of a plan (what `audit` has its child process do)
     #[command(hide = true)]
     Hashes(PlanArgs),
@@ -145,6 +147,31 @@ pub(super) struct BenchArgs {
     /// Seeds of each size, spread over the stories
     #[arg(long, value_name = "N", default_value = "60", value_parser = at_least_one)]
     pub(super) seeds: u64,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TwinArgs {
+    /// Seeds, each with all three arms
+    #[arg(long, value_name = "N", default_value = "20", value_parser = at_least_one)]
+    pub(super) seeds: u64,
+    /// The first seed
+    #[arg(long, value_name = "X", default_value = "1", value_parser = seed)]
+    pub(super) first_seed: u64,
+    /// Threads that run worlds [default: one per core]
+    #[arg(long, value_name = "N", value_parser = jobs)]
+    pub(super) jobs: Option<usize>,
+    /// How the report is written
+    #[arg(long, value_enum, default_value_t = TwinFormat::Table)]
+    pub(super) format: TwinFormat,
+}
+
+/// How the report of a twin run is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum TwinFormat {
+    /// Tables for people
+    Table,
+    /// One JSON object a line
+    Json,
 }
 
 fn seed(text: &str) -> Result<u64, String> {

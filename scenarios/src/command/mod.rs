@@ -14,6 +14,7 @@ mod mutants;
 mod replay;
 mod run;
 mod table;
+mod twin;
 
 use std::ffi::OsString;
 
@@ -80,6 +81,7 @@ fn dispatch(runner: &dyn Runner, cli: Cli, host: &mut Host<'_>) -> Result<i32, R
         Command::Audit(args) => audit::audit(runner, &args, host),
         Command::Mutants(args) => mutants::mutants(runner, &args, host),
         Command::Bench(args) => bench::bench(runner, &args, host),
+        Command::Twin(args) => twin::twin(&args, host),
         Command::Hashes(args) => audit::hashes(runner, &args, host),
     }
 }

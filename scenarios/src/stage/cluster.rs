@@ -98,7 +98,7 @@ impl Cluster {
     pub fn boot<M: Mutants>(
         world: &World,
         shape: Shape,
-        configure: fn(&mut Config),
+        configure: impl Fn(&mut Config),
         mutants: &M,
     ) -> Self {
         let zone = |node: u16| (node % 3) as u8;
@@ -118,7 +118,6 @@ impl Cluster {
         let hosts: Vec<HostId> = (0..shape.nodes).map(add).collect();
         for (node, host) in hosts.iter().enumerate() {
             let mut config = Config::new(NodeId(node as u16), layout.clone());
-            configure(&mut config);
             config.restore_batch_items = shape.restore_batch_items;
             config.archive_interval_ns = 500_000_000;
             config.log_segment_bytes_max = 256 << 10;
@@ -127,6 +126,7 @@ impl Cluster {
             config.log_retained_entries_max = 64;
             config.checkpoint_interval_ns = 700_000_000;
             config.snapshot_batch_bytes = 16 << 10;
+            configure(&mut config);
             let (recorder, mutants) = (recorder.clone(), mutants.clone());
             world.boot(*host, move |process| {
                 let env = SimEnv::new(process, shape.nodes, recorder.clone());

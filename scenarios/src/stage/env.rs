@@ -115,6 +115,14 @@ impl Env for SimEnv {
         self.host.dice(concern).range(0..bound.max(1))
     }
 
+    fn work(&self, cost_ns: u64) -> impl Future<Output = ()> {
+        self.host.work(cost_ns)
+    }
+
+    fn work_in_background(&self, cost_ns: u64) -> impl Future<Output = ()> {
+        self.host.work_in_background(cost_ns)
+    }
+
     fn send(&self, to: Address, payload: Bytes) {
         let to = match to {
             Address::Node(node) => host_of(node),

@@ -27,5 +27,5 @@ pub use faults::{Faults, Schedule, Strike, draw_down_ns};
 pub use operator::{Operator, operate, operate_with};
 pub use phases::phase_of;
 pub use recorder::{Recorder, key_name};
-pub use session::{BackupTaken, Restored, Session};
+pub use session::{BackupTaken, Restored, Session, TABLE};
 pub use transcript::Transcript;

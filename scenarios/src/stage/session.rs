@@ -20,7 +20,7 @@ use stillpoint_reference::item::{AttributeValue, Item};
 use stillpoint_sim::{Dice, Host};
 
 /// The table that is backed up.
-pub(super) const TABLE: &str = "orders";
+pub const TABLE: &str = "orders";
 /// Clients of the load.
 pub(super) const CLIENTS: u32 = 8;
 /// Clients wait so long for an answer; routers answer sooner, if only by an error.

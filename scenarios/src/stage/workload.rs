@@ -256,13 +256,14 @@ fn draw_write(dice: &Dice) -> Action {
 }
 
 /// Zipf's law with exponent 1 (YCSB uses 0.99) in whole numbers, so that every machine agrees.
-struct Zipf {
+pub(crate) struct Zipf {
     /// Sums of the weights up to and including each rank.
     sums: Vec<u64>,
 }
 
 impl Zipf {
-    fn new(keys: u32) -> Self {
+    /// The law for so many ranks.
+    pub(crate) fn new(keys: u32) -> Self {
         let mut sum = 0;
         let weights = (1..=u64::from(keys.max(1))).map(|rank| (1 << 32) / rank);
         let sums = weights.map(|weight| {
@@ -272,7 +273,8 @@ impl Zipf {
         Self { sums: sums.collect() }
     }
 
-    fn draw(&self, dice: &Dice) -> u32 {
+    /// A rank, from 0.
+    pub(crate) fn draw(&self, dice: &Dice) -> u32 {
         let total = *self.sums.last().expect("at least one key");
         let at = dice.range(0..total);
         self.sums.partition_point(|sum| *sum <= at) as u32

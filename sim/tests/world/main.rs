@@ -1,5 +1,6 @@
 //! What a world promises, one file per subject. One binary, since each costs a link.
 
+mod cpu;
 mod disk;
 mod disk_faults;
 mod disk_like_linux;

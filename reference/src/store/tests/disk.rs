@@ -179,6 +179,10 @@ impl Env for Disk {
         state.now_ns = state.now_ns.max(deadline_ns);
         std::future::ready(())
     }
+    async fn work(&self, _: u64) {}
+
+    async fn work_in_background(&self, _: u64) {}
+
     fn spawn(&self, _: &'static str, _: impl Future<Output = ()> + 'static) {
         unreachable!("{ABSENT}")
     }
