@@ -127,6 +127,8 @@ stories! {
     checkpoint_rots: "checkpoint-rots",
     disk_fails: "disk-fails",
     deposed_leader_confirms: "deposed-leader-confirms",
+    one_write_leads_to_another: "one-write-leads-to-another",
+    a_client_hops: "a-client-hops",
 }
 
 /// A thousand partitions, each of which writes between the request and the seal of each backup.

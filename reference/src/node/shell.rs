@@ -24,7 +24,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::{Mutex, Notify, oneshot};
 
 /// Inputs taken in before outputs are carried out: messages to one node share an envelope.
-const INPUTS_PER_ROUND_MAX: usize = 64;
+const INPUTS_PER_ROUND_MAX: usize = 16;
 
 /// What the flows of a node share.
 pub struct Shell<E: Env, M> {

@@ -81,7 +81,7 @@ impl Setup {
             partitions: 64,
             keys: 4_000,
             body_bytes: 900,
-            slowdown: 16,
+            slowdown: 8,
             cross_zone_ns: (300_000, 600_000),
             load_ns: 20_000_000_000,
             backup_interval_ns: 20_000_000_000,

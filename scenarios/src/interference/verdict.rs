@@ -68,8 +68,8 @@ impl Quantile {
             (Self::P50 | Self::P99, false) => Some(0.01),
             (Self::P999, false) => Some(0.05),
             (Self::P50, true) => Some(0.001),
-            (Self::P99, true) => Some(0.001),
-            (Self::P999, true) => Some(0.01),
+            (Self::P99, true) => Some(0.005),
+            (Self::P999, true) => Some(0.02),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Writes for every partition, just when a backup is asked for.
 //!
 //! One arrival for each partition is a chain of two: a write to it and, because of that, one to the
-//! next partition.
+//! next partition. Longer chains hop from partition to partition, each write because of the last.
 
 use super::cluster::Shape;
 use super::session::CLIENTS;
@@ -31,6 +31,29 @@ pub(super) fn one_key_each(space: &Keyspace, count: u32) -> Vec<u32> {
         }
     }
     keys.into_iter().flatten().collect()
+}
+
+/// Writes of all chains together, about.
+const LINKS: u32 = 192;
+/// Some chain is under way for this long from the request on, whenever Mark comes.
+const CHAINS_LAST_NS: u64 = 300_000_000;
+
+/// Chains of writes, each of which is made because the one before it was acknowledged. The fewer
+/// there are, the longer they are, and the earlier they begin.
+pub(super) fn chains(space: &Keyspace, shape: Shape, dice: &Dice) -> Vec<Arrival> {
+    let keys = one_key_each(space, shape.partitions);
+    let count = shape.chains_in_cut;
+    let begin_ns = CHAINS_LAST_NS - CHAINS_LAST_NS / u64::from(count) + 1;
+    let mut arrivals: Vec<Arrival> = (0..count)
+        .map(|n| {
+            let at_ns = dice.range(0..begin_ns);
+            let hops = (0..LINKS.div_ceil(count)).map(|_| *dice.pick(&keys)).collect();
+            let client = n % CLIENTS;
+            Arrival { at_ns, action: Action::Put, key: *dice.pick(&keys), client, then: hops }
+        })
+        .collect();
+    arrivals.sort_by_key(|it| (it.at_ns, it.client, it.key));
+    arrivals
 }
 
 /// The arrivals that give each partition `shape.writes_in_cut` writes, in order of time.

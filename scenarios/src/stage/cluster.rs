@@ -35,6 +35,9 @@ pub struct Shape {
     pub restore_batch_items: usize,
     /// Writes that every partition gets while each of the backups is cut; zero: as chance has it.
     pub writes_in_cut: u32,
+    /// Chains of writes, each made because of the one before, that begin with each request for a
+    /// backup.
+    pub chains_in_cut: u32,
 }
 
 impl Shape {
@@ -52,6 +55,7 @@ impl Shape {
                 load_ns: 1_500_000_000,
                 restore_batch_items: 4,
                 writes_in_cut: 0,
+                chains_in_cut: 0,
             },
             Size::Standard => Self::of_nine(64, 2_000, 800),
             Size::Large => Self::of_nine(1_024, 6_000, 2_000),
@@ -71,6 +75,7 @@ impl Shape {
             load_ns: 3_000_000_000,
             restore_batch_items: 4,
             writes_in_cut: 0,
+            chains_in_cut: 0,
         }
     }
 }

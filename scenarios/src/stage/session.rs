@@ -1,6 +1,6 @@
 //! One run as its clients live it: the load, the backups, the restores, and the history of it all.
 
-use super::burst::burst;
+use super::burst::{burst, chains};
 use super::client::{Answer, Client, Unanswered};
 use super::cluster::{Cluster, Shape};
 use super::recorder::Recorder;
@@ -201,6 +201,11 @@ impl Session {
     /// Starts writes on every partition, as many as the shape says, beside whatever else goes on.
     pub fn start_burst(self: &Rc<Self>, dice: &Dice) {
         self.start(burst(&self.space, self.shape, dice));
+    }
+
+    /// Starts chains of writes, as many as the shape says, beside whatever else goes on.
+    pub fn start_chains(self: &Rc<Self>, dice: &Dice) {
+        self.start(chains(&self.space, self.shape, dice));
     }
 
     fn start(self: &Rc<Self>, schedule: Vec<Arrival>) {

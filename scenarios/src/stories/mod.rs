@@ -4,6 +4,7 @@
 //! taken under load, one is restored, everything is read and judged. What differs is what a story
 //! *sets*: the faults that strike, and where.
 
+mod a_client_hops;
 mod backup_under_load;
 mod checkpoint_rots;
 mod demands;
@@ -15,6 +16,7 @@ mod everything_at_once;
 mod leader_crashes_in_cut;
 mod node_becomes_slow;
 mod object_store_gone;
+mod one_write_leads_to_another;
 mod planted;
 mod power_fails_everywhere;
 mod restarts_then_power_fails;
@@ -60,6 +62,9 @@ pub struct Plot {
     pub load_ns_min: u64,
     /// Writes that every partition gets while a backup is cut; zero: as chance has it.
     pub writes_in_cut: u32,
+    /// Chains of writes, each made because of the one before, that begin with each request for a
+    /// backup.
+    pub chains_in_cut: u32,
     /// Whether somebody tries to delete the table from the first request for a backup on.
     pub deletes_table: bool,
     /// Whether the run must come to its end whatever has failed.
@@ -80,6 +85,7 @@ impl Plot {
     pub const USUAL: Self = Self {
         load_ns_min: 0,
         writes_in_cut: 0,
+        chains_in_cut: 0,
         deletes_table: false,
         must_end: false,
         available_ns_max: None,
@@ -123,6 +129,8 @@ pub const ALL: &[Story] = &[
     checkpoint_rots::STORY,
     disk_fails::STORY,
     deposed_leader_confirms::STORY,
+    one_write_leads_to_another::STORY,
+    a_client_hops::STORY,
 ];
 
 /// The stories as the campaign runs them.

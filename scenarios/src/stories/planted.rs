@@ -71,7 +71,7 @@ impl Planted {
             MutantInfo {
                 name: "writes-are-not-held",
                 what: "writes are appended while a cut holds their partition",
-                stories: vec!["backup-under-load"],
+                stories: vec!["one-write-leads-to-another"],
             },
             MutantInfo {
                 name: "resumed-restore-skips-a-range",
@@ -91,7 +91,7 @@ impl Planted {
             MutantInfo {
                 name: "entry-behind-the-marker-is-taken-in",
                 what: "a backup takes in the entry behind each marker",
-                stories: vec!["backup-under-load"],
+                stories: vec!["a-client-hops"],
             },
         ]
     }

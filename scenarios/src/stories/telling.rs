@@ -87,6 +87,7 @@ fn raise<M: Mutants>(
     let (plot, mut shape) = (story.plot, Shape::of(request.size));
     shape.load_ns = shape.load_ns.max(plot.load_ns_min);
     shape.writes_in_cut = plot.writes_in_cut;
+    shape.chains_in_cut = plot.chains_in_cut;
     let transcript = Transcript::default();
     let cluster = Cluster::boot(&world, shape, plot.configure, mutants);
     let (faults, schedule) = Faults::new(&world, cluster.hosts.clone(), transcript.clone());
@@ -192,6 +193,9 @@ impl Acting<'_> {
             let name = format!("nightly-{}", n + 1);
             if self.shape.writes_in_cut > 0 {
                 session.start_burst(&self.world.dice("clients/burst"));
+            }
+            if self.shape.chains_in_cut > 0 {
+                session.start_chains(&self.world.dice("clients/chains"));
             }
             // Whoever deletes the table does so while its last backup is made.
             let deletes = self.plot.deletes_table && n + 1 == offsets_ns.len();
