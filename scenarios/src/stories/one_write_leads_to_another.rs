@@ -1,8 +1,8 @@
-//! Clients go on because of what was acknowledged, from partition to partition, while the cut is made
-//! early in one place and late in another.
+//! Clients go on because of what was acknowledged, from partition to partition, while the cut is
+//! made early in one place and late in another.
 //!
-//! One node hears the others late, so its partitions are marked last. Whoever is acknowledged a write
-//! elsewhere behind a marker, and then writes there before Mark comes, would tear the backup.
+//! One node hears the others late, so its partitions are marked last. Whoever is acknowledged a
+//! write elsewhere behind a marker, and then writes there before Mark comes, would tear the backup.
 
 use super::{Plot, Setting, Story};
 use std::cell::Cell;

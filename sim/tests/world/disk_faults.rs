@@ -166,6 +166,7 @@ fn what_rots_stays_rotten_and_is_counted() {
         let file = process.disk().create("f").await.unwrap();
         file.write_at(0, vec![0; 4_096].into()).await.unwrap();
         file.sync().await.unwrap();
+        process.disk().sync_dir("").await.unwrap();
     });
     let driver = world.driver();
     world.run(1_000_000_000, async move { driver.sleep(100_000_000).await }).unwrap();
