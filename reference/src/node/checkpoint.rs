@@ -251,8 +251,8 @@ impl<M: Mutants> Core<M> {
 
     /// Everything that the node's log must still say: a compacted log begins with it.
     pub fn compact(&mut self) -> Vec<LogRecord> {
-        let mut kept = vec![LogRecord::Started(self.incarnation.0)];
-        kept.extend(self.dropped.iter().map(|it| LogRecord::Dropped(*it)));
+        let mut kept: Vec<LogRecord> =
+            self.dropped.iter().map(|it| LogRecord::Dropped(*it)).collect();
         for (&id, hosted) in &self.hosted {
             let (replica, spec) = (&hosted.replica, hosted.spec(id));
             let vote = (replica.term(), replica.voted_for());
@@ -265,6 +265,8 @@ impl<M: Mutants> Core<M> {
                 kept.push(LogRecord::Replica(id, Record::Entries(entries)));
             }
         }
+        let (started, records) = (self.incarnation.0, kept.len() as u64);
+        kept.insert(0, LogRecord::Compacted { started, records });
         self.lsn += kept.len() as u64;
         kept
     }

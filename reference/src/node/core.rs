@@ -334,7 +334,7 @@ impl<M: Mutants> Core<M> {
             wall_ms: 0,
         };
         core.host_catalog();
-        records.into_iter().for_each(|it| core.recover(it));
+        LogRecord::that_count(records).into_iter().for_each(|it| core.recover(it));
         core.adopt(&images);
         core.changed.extend(core.hosted.keys());
         core
@@ -377,7 +377,7 @@ impl<M: Mutants> Core<M> {
 
     fn recover(&mut self, record: LogRecord) {
         match record {
-            LogRecord::Started(_) => {}
+            LogRecord::Started(_) | LogRecord::Compacted { .. } => {}
             LogRecord::Hosted(spec) => self.insert_partition(&spec),
             LogRecord::Kept(partition, kept) => {
                 match &kept.spec {

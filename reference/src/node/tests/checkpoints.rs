@@ -4,7 +4,7 @@
 use super::bench::{Bench, EPOCH, P, key, put};
 use crate::archive::format::ChunkRef;
 use crate::ids::{HashRange, Incarnation, Index, NodeId, PartitionId, Position, TableId};
-use crate::metadata::{Cluster, NodeInfo};
+use crate::metadata::{self, Cluster, NodeInfo};
 use crate::mutants::NoMutants;
 use crate::node::{
     Call, Config, Core, Envelope, Found, Health, HostSpec, Input, Install, LogRecord, Machine,
@@ -286,6 +286,46 @@ fn a_checkpoint_that_is_older_than_the_log_is_no_state() {
     *solo.disk.0.borrow_mut() = older;
     let core = Solo::boot(&solo.disk, solo.records.clone(), 2, solo.now_ns);
     assert_eq!(core.hosted()[&P].health, Health::Lost);
+}
+
+/// A node with entries that only its log holds, what its log said, and what a compacted one says.
+fn about_to_compact() -> (Solo, Vec<LogRecord>, Vec<LogRecord>) {
+    let mut solo = Solo::new();
+    (1..=5).for_each(|id| drop(solo.call(put(id, id, None))));
+    solo.archive();
+    solo.save(true);
+    (6..=9).for_each(|id| drop(solo.call(put(id, id, None))));
+    // The catalog's log has several entries as well.
+    (1..=3).for_each(|id| {
+        solo.call(Call::Metadata(metadata::Command::ForgetTable(TableId(id))));
+    });
+    let (before, kept) = (solo.records.clone(), solo.core.compact());
+    (solo, before, kept)
+}
+
+#[test]
+fn a_compaction_that_a_crash_cuts_short_takes_nothing_away() {
+    let (solo, before, kept) = about_to_compact();
+    let last = |core: &Core<NoMutants>| core.hosted()[&P].replica.log().last();
+    for written in 0..=kept.len() {
+        let started = [LogRecord::Started(2)];
+        let records = [&before, &kept[..written], &started].concat();
+        let core = Solo::boot(&solo.disk, records, 3, solo.now_ns);
+        assert_eq!(last(&core), last(&solo.core), "{written} of {} records", kept.len());
+    }
+}
+
+#[test]
+fn what_stood_before_a_compaction_may_begin_anywhere() {
+    let (solo, before, kept) = about_to_compact();
+    for removed in 0..=before.len() {
+        let records = [&before[removed..], &kept].concat();
+        let core = Solo::boot(&solo.disk, records, 2, solo.now_ns);
+        for (id, hosted) in solo.core.hosted() {
+            let found = core.hosted()[id].replica.log();
+            assert_eq!(found.entries(), hosted.replica.log().entries(), "{removed} removed");
+        }
+    }
 }
 
 // A replica whose state is lost, among others.
