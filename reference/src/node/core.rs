@@ -373,6 +373,12 @@ impl<M: Mutants> Core<M> {
         partition.resume(Index(0), Notes::default(), Rc::clone(&self.base));
         let machine = Machine::Partition(Box::new(partition), None);
         self.insert_replica(spec.partition, spec.members.clone(), machine);
+        // Below it there is nothing to read from before a fresh checkpoint is there.
+        if self.refounding
+            && let Some(hosted) = self.hosted.get_mut(&spec.partition)
+        {
+            hosted.health = Health::Lost;
+        }
     }
 
     fn recover(&mut self, record: LogRecord) {
@@ -465,7 +471,7 @@ impl<M: Mutants> Core<M> {
     }
 
     /// Carries on until nothing is left that follows from what happened.
-    fn settle(&mut self, now_ns: u64, out: &mut Output) {
+    pub(super) fn settle(&mut self, now_ns: u64, out: &mut Output) {
         loop {
             if let Some((partition, message)) = self.to_self.pop_front() {
                 let sender = self.liveness.signature(self.config.me);

@@ -211,12 +211,12 @@ pub(super) async fn send<E: Env, M: Mutants>(
     to: NodeId,
     term: Term,
 ) {
-    let checkpoint = shell.checkpoint();
+    let (checkpoint, losses) = (shell.checkpoint(), shell.core().checkpoint_losses());
     let sent = send_batches(&shell, &checkpoint, partition, to, term).await;
     let installed = match sent {
         Ok(at) => at.map(|it| (term, it)),
         Err(fault) => {
-            shell.lose_checkpoint(fault);
+            shell.lose_checkpoint(losses, fault);
             None
         }
     };

@@ -359,6 +359,57 @@ fn who_has_lost_its_state_neither_campaigns_nor_takes_over_nor_answers() {
     assert!(bench.lead(2).is_some(), "its log still counts: with it there is a quorum");
 }
 
+#[test]
+fn a_candidate_that_loses_its_state_does_not_win_any_more() {
+    let mut bench = Bench::new(3);
+    bench.call(0, 1, put(1, 1, None));
+    bench.run();
+    bench.isolated.insert(NodeId(0));
+    bench.stalled.insert(1);
+    let candidate =
+        |bench: &Bench| matches!(bench.core(1).hosted()[&P].replica.role(), Role::Candidate { .. });
+    while !candidate(&bench) {
+        bench.advance_ms(5);
+    }
+    lose(&mut bench, 1);
+    bench.stalled.clear();
+    bench.advance_ms(4_000);
+    assert!(bench.lead(2).is_some(), "{:?}", bench.core(1).hosted()[&P].replica.role());
+}
+
+fn refound(bench: &mut Bench, node: usize) {
+    bench.core_mut(node).refound(Rc::new(Disk::default()));
+}
+
+#[test]
+fn who_speaks_late_of_a_lost_checkpoint_does_not_mean_the_fresh_one() {
+    let mut bench = Bench::new(3);
+    let fault = || StoreFault { why: "a test".to_owned() };
+    lose(&mut bench, 1);
+    refound(&mut bench, 1);
+    let mut out = Output::default();
+    bench.core_mut(1).lose_earlier_checkpoint(0, fault(), 0, &mut out);
+    assert_eq!(bench.core(1).hosted()[&P].health, Health::Sound);
+    bench.core_mut(1).lose_earlier_checkpoint(1, fault(), 0, &mut out);
+    assert_eq!(bench.core(1).hosted()[&P].health, Health::Lost);
+}
+
+#[test]
+fn what_is_hosted_while_the_checkpoint_is_lost_leads_only_with_a_fresh_one() {
+    let mut bench = Bench::new(1);
+    lose(&mut bench, 0);
+    let late = PartitionId(P.0 + 1);
+    let (range, members) = (HashRange { start: 0, end: u64::MAX }, vec![NodeId(0)]);
+    let spec = HostSpec { table: TableId(1), partition: late, range, epoch: EPOCH, members };
+    bench.call(0, 1, Call::Host(vec![spec]));
+    bench.advance_ms(4_000);
+    let leads = |bench: &Bench| bench.core(0).hosted()[&late].replica.is_leader();
+    assert!(!leads(&bench), "there is nothing below it to read");
+    refound(&mut bench, 0);
+    bench.advance_ms(4_000);
+    assert!(leads(&bench));
+}
+
 fn install(at: Position, batch: u64, last: Option<Bytes>) -> Call {
     let term = at.term;
     Call::Install(Box::new(Install {
