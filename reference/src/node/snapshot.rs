@@ -142,6 +142,18 @@ impl<M: Mutants> Core<M> {
         }
     }
 
+    /// Who leads without its state does so only until a follower has all that its log has.
+    pub(super) fn pass_on_leads(&mut self, now_ns: u64, out: &mut Output) {
+        let lost = self.hosted.iter().filter(|(_, it)| it.health == Health::Lost);
+        let leading = lost.filter(|(_, it)| it.replica.is_leader());
+        let leading: Vec<PartitionId> = leading.map(|(id, _)| *id).collect();
+        for id in leading {
+            self.with_replica(id, now_ns, out, |replica, at, effects| {
+                replica.hand_over(at, effects);
+            });
+        }
+    }
+
     pub(super) fn on_install(&mut self, caller: Caller, install: Install, out: &mut Output) {
         match self.stage(caller, install) {
             Staged::More => self.answer(caller, Reply::Done, out),

@@ -403,11 +403,33 @@ fn what_is_hosted_while_the_checkpoint_is_lost_leads_only_with_a_fresh_one() {
     let spec = HostSpec { table: TableId(1), partition: late, range, epoch: EPOCH, members };
     bench.call(0, 1, Call::Host(vec![spec]));
     bench.advance_ms(4_000);
-    let leads = |bench: &Bench| bench.core(0).hosted()[&late].replica.is_leader();
-    assert!(!leads(&bench), "there is nothing below it to read");
+    let serves = |bench: &Bench| {
+        let machine = &bench.core(0).hosted()[&late].machine;
+        matches!(machine, Machine::Partition(_, Some(_)))
+    };
+    assert!(!serves(&bench), "there is nothing below it to read");
     refound(&mut bench, 0);
     bench.advance_ms(4_000);
-    assert!(leads(&bench));
+    assert!(serves(&bench));
+}
+
+#[test]
+fn who_has_lost_its_state_and_alone_has_the_log_passes_that_on() {
+    let mut bench = Bench::new(3);
+    bench.isolated.insert(NodeId(0));
+    bench.advance_ms(4_000);
+    assert!(bench.lead(1).is_some(), "the next in turn");
+    bench.isolated.insert(NodeId(2));
+    bench.call(1, 1, put(1, 1, None));
+    bench.run();
+    let last = |bench: &Bench, node| bench.core(node).hosted()[&P].replica.log().last();
+    let longest = last(&bench, 1);
+    assert!(last(&bench, 2) < longest);
+    lose(&mut bench, 1);
+    bench.isolated.remove(&NodeId(2));
+    bench.advance_ms(10_000);
+    assert!(bench.lead(2).is_some(), "{:?}", bench.core(2).hosted()[&P].replica.role());
+    assert!(bench.state(2).applied() > longest.index);
 }
 
 fn install(at: Position, batch: u64, last: Option<Bytes>) -> Call {
