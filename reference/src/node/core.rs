@@ -271,6 +271,8 @@ pub struct Core<M> {
     pub(super) gone: BTreeSet<PartitionId>,
     /// Snapshots on their way, and up to where the log must not forget for them.
     pub(super) sending: BTreeMap<(PartitionId, NodeId), Index>,
+    /// The last replica that asked for a snapshot.
+    pub(super) asked_last: PartitionId,
     /// Where the checkpoint under way goes on, if it has another part.
     pub(super) next_to_save: Option<PartitionId>,
     /// Bytes of entries applied since the last checkpoint.
@@ -326,6 +328,7 @@ impl<M: Mutants> Core<M> {
             base,
             gone: BTreeSet::new(),
             sending: BTreeMap::new(),
+            asked_last: PartitionId::METADATA,
             next_to_save: None,
             unsaved_bytes: 0,
             fault: None,

@@ -432,6 +432,30 @@ fn who_has_lost_its_state_and_alone_has_the_log_passes_that_on() {
     assert!(bench.state(2).applied() > longest.index);
 }
 
+#[test]
+fn every_replica_without_its_state_asks_in_its_turn() {
+    let mut bench = Bench::new(3);
+    let (range, members) = (HashRange { start: 0, end: u64::MAX }, (0..3).map(NodeId).collect());
+    let spec = HostSpec { table: TableId(1), partition: P, range, epoch: EPOCH, members };
+    let specs = (0..70).map(|it| HostSpec { partition: PartitionId(P.0 + it), ..spec.clone() });
+    let specs: Vec<HostSpec> = specs.collect();
+    (0..3).for_each(|node| bench.call(node, 1, Call::Host(specs.clone())));
+    bench.advance_ms(2_000);
+    lose(&mut bench, 1);
+    // Nobody answers: who asks first does not keep the others from asking.
+    let mut asked = std::collections::BTreeSet::new();
+    for _ in 0..3 {
+        let mut out = Output::default();
+        bench.core_mut(1).ask_for_snapshots(&mut out);
+        let asks = out.messages.into_values().flatten().filter_map(|it| match it {
+            PeerMessage::Replica(id, Message::WantsSnapshot { .. }) => Some(id),
+            _ => None,
+        });
+        asked.extend(asks);
+    }
+    assert_eq!(asked.len(), specs.len());
+}
+
 fn install(at: Position, batch: u64, last: Option<Bytes>) -> Call {
     let term = at.term;
     Call::Install(Box::new(Install {
