@@ -19,7 +19,7 @@ use stillpoint_reference::item::{AttributeValue, Item, KeySchema, PrimaryKey};
 use stillpoint_reference::metadata::{Cluster, NodeInfo};
 use stillpoint_reference::mutants::NoMutants;
 use stillpoint_reference::node::{
-    Call, Config, Core, Envelope, HostSpec, Input, LogRecord, Output, PeerMessage, Wire,
+    Call, Config, Core, Envelope, Found, HostSpec, Input, LogRecord, Output, PeerMessage, Wire,
 };
 use stillpoint_reference::partition::{Command, ItemKey, Partition, RequestId, Write, encode_item};
 use stillpoint_reference::replication::{Message, Sender};
@@ -134,7 +134,7 @@ impl Nodes {
         let cluster = Cluster { nodes, partitions_on_demand: 1, region, account };
         let core = |node| {
             let config = Config::new(NodeId(node), cluster.clone());
-            Core::new(config, NoMutants, Vec::new(), Incarnation(1), 0, 0)
+            Core::new(config, NoMutants, Found::nothing(), Incarnation(1), 0)
         };
         let mut it = Self {
             cores: (0..3).map(core).collect(),
