@@ -279,8 +279,8 @@ impl<M: Mutants> Core<M> {
         out.points.push((points::CHECKPOINT_LOST, 0));
     }
 
-    /// A checkpoint cannot be trusted that was in use when `losses` had been lost before it. Whoever
-    /// used it may say so late, when a fresh one stands in its place.
+    /// A checkpoint cannot be trusted that was in use when `losses` had been lost before it.
+    /// Whoever used it may say so late, when a fresh one stands in its place.
     pub fn lose_earlier_checkpoint(
         &mut self,
         losses: u64,

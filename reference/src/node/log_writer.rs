@@ -1,8 +1,8 @@
 //! The node's one log on disk: read back at the start, then appended to and synced in batches.
 //!
 //! One task owns it. While a sync is under way records gather; the next batch takes them all, so
-//! one fsync serves every partition of the node. A disk that is full is waited for. Any other failure
-//! ends the process: what the disk then holds is unknown, and only recovery may say.
+//! one fsync serves every partition of the node. A disk that is full is waited for. Any other
+//! failure ends the process: what the disk then holds is unknown, and only recovery may say.
 
 use super::core::Input;
 use super::message::LogRecord;

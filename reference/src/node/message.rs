@@ -352,7 +352,7 @@ pub enum LogRecord {
 }
 
 impl LogRecord {
-    /// Whether a life of the node begins here, or a compacted log: nothing that came before goes on.
+    /// Whether a life of the node or a compacted log begins here: nothing before it goes on.
     fn begins_anew(&self) -> bool {
         matches!(self, Self::Started(_) | Self::Compacted { .. })
     }

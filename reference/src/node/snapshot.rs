@@ -94,8 +94,8 @@ impl<M: Mutants> Core<M> {
         out.flows.push(Flow::SendSnapshot { partition, to, term: hosted.replica.term() });
     }
 
-    /// What a snapshot of a partition as of `at` must bring of its log: the entries up to there that
-    /// may not be archived, and the position that they follow.
+    /// What a snapshot of a partition as of `at` must bring of its log: the entries up to there
+    /// that may not be archived, and the position that they follow.
     fn tail(&self, partition: PartitionId, at: Position) -> Option<(Position, Vec<Entry>)> {
         let hosted = self.hosted.get(&partition)?;
         let log = hosted.replica.log();
