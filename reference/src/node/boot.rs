@@ -50,7 +50,7 @@ pub async fn serve<E: Env, M: Mutants>(
 ) -> Result<Infallible, BootError> {
     let (mut log, records) = LogWriter::open(&env, config.me, config.log_segment_bytes_max).await?;
     let started = |it: &LogRecord| match it {
-        LogRecord::Started(times) => Some(*times),
+        LogRecord::Started(times) | LogRecord::Compacted { started: times, .. } => Some(*times),
         _ => None,
     };
     let times = records.iter().filter_map(started).max().unwrap_or(0) + 1;

@@ -13,7 +13,7 @@ use crate::metadata::Catalog;
 use crate::mutants::Mutants;
 use crate::partition::{Notes, StoreFault};
 use crate::points;
-use crate::replication::Record;
+use crate::replication::Role;
 use crate::store::{Base, Batch, Nothing, PartitionBatch, Versions};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -22,8 +22,6 @@ use std::rc::Rc;
 
 /// A part of a checkpoint ends with the replica that brings it to so many changed items.
 const PART_CHANGES_MAX: usize = 1_024;
-/// Entries of a compacted log are written in records of about this size.
-const KEPT_RECORD_BYTES: usize = 1 << 20;
 
 /// Whether a replica's state can be used. Its log can in any case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -251,20 +249,17 @@ impl<M: Mutants> Core<M> {
 
     /// Everything that the node's log must still say: a compacted log begins with it.
     pub fn compact(&mut self) -> Vec<LogRecord> {
-        let mut kept = vec![LogRecord::Started(self.incarnation.0)];
-        kept.extend(self.dropped.iter().map(|it| LogRecord::Dropped(*it)));
+        let mut kept: Vec<LogRecord> =
+            self.dropped.iter().map(|it| LogRecord::Dropped(*it)).collect();
         for (&id, hosted) in &self.hosted {
             let (replica, spec) = (&hosted.replica, hosted.spec(id));
             let vote = (replica.term(), replica.voted_for());
             let record = Kept { spec, vote, base: replica.log().base() };
             kept.push(LogRecord::Kept(id, Box::new(record)));
-            let mut first = replica.log().base().index.next();
-            while first <= replica.log().last().index {
-                let entries = replica.log().batch(first, KEPT_RECORD_BYTES);
-                first = entries.last().expect("there is at least one").index.next();
-                kept.push(LogRecord::Replica(id, Record::Entries(entries)));
-            }
+            kept.extend(replica.log().records().map(|it| LogRecord::Replica(id, it)));
         }
+        let (started, records) = (self.incarnation.0, kept.len() as u64);
+        kept.insert(0, LogRecord::Compacted { started, records });
         self.lsn += kept.len() as u64;
         kept
     }
@@ -284,6 +279,20 @@ impl<M: Mutants> Core<M> {
         out.points.push((points::CHECKPOINT_LOST, 0));
     }
 
+    /// A checkpoint cannot be trusted that was in use when `losses` had been lost before it.
+    /// Whoever used it may say so late, when a fresh one stands in its place.
+    pub fn lose_earlier_checkpoint(
+        &mut self,
+        losses: u64,
+        fault: StoreFault,
+        now_ns: u64,
+        out: &mut Output,
+    ) {
+        if self.losses == losses {
+            self.lose_checkpoint(fault, now_ns, out);
+        }
+    }
+
     fn lose_state(&mut self, id: PartitionId, now_ns: u64, out: &mut Output) {
         let Some(hosted) = self.hosted.get_mut(&id) else { return };
         hosted.durable = Position::default();
@@ -294,7 +303,8 @@ impl<M: Mutants> Core<M> {
         }
         hosted.health = Health::Lost;
         self.with_replica(id, now_ns, out, |replica, at, effects| {
-            if replica.is_leader() && !replica.hand_over(at, effects) {
+            // A candidate could still win, and then lead without a state to serve from.
+            if !replica.hand_over(at, effects) && !matches!(replica.role(), Role::Follower { .. }) {
                 replica.abdicate(effects);
             }
         });

@@ -271,6 +271,8 @@ pub struct Core<M> {
     pub(super) gone: BTreeSet<PartitionId>,
     /// Snapshots on their way, and up to where the log must not forget for them.
     pub(super) sending: BTreeMap<(PartitionId, NodeId), Index>,
+    /// The last replica that asked for a snapshot.
+    pub(super) asked_last: PartitionId,
     /// Where the checkpoint under way goes on, if it has another part.
     pub(super) next_to_save: Option<PartitionId>,
     /// Bytes of entries applied since the last checkpoint.
@@ -326,6 +328,7 @@ impl<M: Mutants> Core<M> {
             base,
             gone: BTreeSet::new(),
             sending: BTreeMap::new(),
+            asked_last: PartitionId::METADATA,
             next_to_save: None,
             unsaved_bytes: 0,
             fault: None,
@@ -334,7 +337,7 @@ impl<M: Mutants> Core<M> {
             wall_ms: 0,
         };
         core.host_catalog();
-        records.into_iter().for_each(|it| core.recover(it));
+        LogRecord::that_count(records).into_iter().for_each(|it| core.recover(it));
         core.adopt(&images);
         core.changed.extend(core.hosted.keys());
         core
@@ -373,11 +376,17 @@ impl<M: Mutants> Core<M> {
         partition.resume(Index(0), Notes::default(), Rc::clone(&self.base));
         let machine = Machine::Partition(Box::new(partition), None);
         self.insert_replica(spec.partition, spec.members.clone(), machine);
+        // Below it there is nothing to read from before a fresh checkpoint is there.
+        if self.refounding
+            && let Some(hosted) = self.hosted.get_mut(&spec.partition)
+        {
+            hosted.health = Health::Lost;
+        }
     }
 
     fn recover(&mut self, record: LogRecord) {
         match record {
-            LogRecord::Started(_) => {}
+            LogRecord::Started(_) | LogRecord::Compacted { .. } => {}
             LogRecord::Hosted(spec) => self.insert_partition(&spec),
             LogRecord::Kept(partition, kept) => {
                 match &kept.spec {
@@ -465,7 +474,7 @@ impl<M: Mutants> Core<M> {
     }
 
     /// Carries on until nothing is left that follows from what happened.
-    fn settle(&mut self, now_ns: u64, out: &mut Output) {
+    pub(super) fn settle(&mut self, now_ns: u64, out: &mut Output) {
         loop {
             if let Some((partition, message)) = self.to_self.pop_front() {
                 let sender = self.liveness.signature(self.config.me);

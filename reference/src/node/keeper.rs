@@ -22,20 +22,19 @@ pub(super) async fn keep_checkpoints<E: Env, M: Mutants>(shell: Shell<E, M>) {
         if !shell.core().has_unsaved() {
             continue;
         }
-        match save(&shell).await {
-            Ok(()) => compact_log(&shell),
-            Err(fault) => shell.lose_checkpoint(fault),
+        if save(&shell).await {
+            compact_log(&shell);
         }
     }
 }
 
-/// Makes one checkpoint, part by part.
-async fn save<E: Env, M: Mutants>(shell: &Shell<E, M>) -> Result<(), StoreFault> {
-    shell.save_part().await?;
-    while shell.core().checkpoint_goes_on() {
-        shell.save_part().await?;
+/// Makes one checkpoint, part by part; answers whether all went well.
+async fn save<E: Env, M: Mutants>(shell: &Shell<E, M>) -> bool {
+    let mut saved = shell.save_part().await;
+    while saved && shell.core().checkpoint_goes_on() {
+        saved = shell.save_part().await;
     }
-    Ok(())
+    saved
 }
 
 /// A log of which checkpoints hold the greater part is begun anew without it.

@@ -341,6 +341,44 @@ pub enum LogRecord {
     Replica(PartitionId, Record),
     /// All that a compacted log kept of one replica, but for the entries, which follow.
     Kept(PartitionId, Box<Kept>),
+    /// A compacted log begins.
+    Compacted {
+        /// How often the node had started.
+        started: u64,
+        /// So many records follow that belong to it. A crash may have kept the last of them from
+        /// the disk; then none of them counts, and what stood before does.
+        records: u64,
+    },
+}
+
+impl LogRecord {
+    /// Whether a life of the node or a compacted log begins here: nothing before it goes on.
+    fn begins_anew(&self) -> bool {
+        matches!(self, Self::Started(_) | Self::Compacted { .. })
+    }
+
+    /// What counts of the records of a log: nothing that stood before a compacted one that is
+    /// whole, and nothing of one that is not.
+    pub(super) fn that_count(records: Vec<Self>) -> Vec<Self> {
+        let mut counting = Vec::new();
+        let mut records = records.into_iter().peekable();
+        while let Some(record) = records.next() {
+            let Self::Compacted { records: expected, .. } = record else {
+                counting.push(record);
+                continue;
+            };
+            let mut kept = Vec::new();
+            while expected > kept.len() as u64
+                && let Some(next) = records.next_if(|it| !it.begins_anew())
+            {
+                kept.push(next);
+            }
+            if kept.len() as u64 == expected {
+                counting = kept;
+            }
+        }
+        counting
+    }
 }
 
 /// What a compacted log keeps of one replica, beside its entries.

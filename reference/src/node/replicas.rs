@@ -186,7 +186,7 @@ impl<M: Mutants> Core<M> {
         } else {
             self.lagging.remove(&partition);
         }
-        // Who has lost its state does not campaign, but may have won before it lost it.
+        // Who has lost its state may lead for a while, but serves nobody.
         if ready && self.hosted.get(&partition).is_some_and(|it| it.health == Health::Sound) {
             self.begin_lead(partition, now_ns, out);
         }
@@ -351,11 +351,15 @@ impl<M: Mutants> Core<M> {
         let members = replica.members();
         let place = |node: NodeId| members.iter().position(|&it| it == node);
         let mine = place(self.config.me).expect("a replica stands on a member");
-        // Behind the leader that failed, in the order of the members.
-        let turn = match replica.bound_to().and_then(place) {
-            Some(failed) => (mine + members.len() - failed - 1) % members.len(),
-            None => mine,
-        } as u64;
+        // Behind the leader that failed, in the order of the members. Without its state a replica
+        // could lead, but serve nobody: it comes last, and only to pass on what its log alone has.
+        let last = if hosted.health == Health::Sound { 0 } else { members.len() };
+        let turn = last
+            + match replica.bound_to().and_then(place) {
+                Some(failed) => (mine + members.len() - failed - 1) % members.len(),
+                None => mine,
+            };
+        let turn = turn as u64;
         let jitter_ns = digest(partition, Term(now_ns ^ mine as u64)) % (election_ns / 8 + 1);
         let at_ns = (from_ns + turn * election_ns / 2 + jitter_ns * turn.min(1))
             .max(self.liveness.votes_from_ns());
@@ -377,10 +381,6 @@ impl<M: Mutants> Core<M> {
         {
             let from_ns = now_ns + self.config.replication.election_ns;
             self.arm_campaign(partition, from_ns, now_ns);
-            // Without its state a replica could lead, but serve nobody.
-            if self.hosted.get(&partition).is_none_or(|it| it.health != Health::Sound) {
-                continue;
-            }
             self.with_replica(partition, now_ns, out, |replica, at, effects| {
                 replica.campaign(at, effects);
             });
@@ -406,6 +406,7 @@ impl<M: Mutants> Core<M> {
         if now_ns >= self.next_heartbeat_ns {
             self.next_heartbeat_ns = now_ns + self.config.replication.heartbeat_ns;
             self.ask_for_snapshots(out);
+            self.pass_on_leads(now_ns, out);
             let peers: Vec<NodeId> = self.liveness.peers().collect();
             peers.into_iter().for_each(|it| self.send_heartbeat(it, now_ns, out));
         }

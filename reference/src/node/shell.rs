@@ -150,25 +150,29 @@ impl<E: Env, M: Mutants> Shell<E, M> {
         self.inner.checkpoint_wanted.notified().await;
     }
 
-    /// Makes a part of a checkpoint.
-    pub(super) async fn save_part(&self) -> Result<(), StoreFault> {
+    /// Makes a part of a checkpoint; answers whether that went well.
+    pub(super) async fn save_part(&self) -> bool {
         let (checkpoint, losses) = (self.checkpoint(), self.core().checkpoint_losses());
         let batch = self.inner.core.borrow_mut().begin_checkpoint();
         let items = batch.partitions.values().map(|it| it.changes.len()).sum();
         self.env().work_in_background(service_times::of_checkpoint(items)).await;
-        checkpoint.commit(batch.clone()).await?;
+        if let Err(fault) = checkpoint.commit(batch.clone()).await {
+            self.lose_checkpoint(losses, fault);
+            return false;
+        }
         let now_ns = self.env().now_ns();
         // What was written to a checkpoint that is lost by now is lost with it.
-        if self.core().checkpoint_losses() == losses {
+        let current = self.core().checkpoint_losses() == losses;
+        if current {
             self.with_core(|core, out| core.end_checkpoint(&batch, now_ns, out));
         }
-        Ok(())
+        current
     }
 
-    /// The checkpoint cannot be trusted any more.
-    pub(super) fn lose_checkpoint(&self, fault: StoreFault) {
+    /// The checkpoint cannot be trusted any more that was in use after so many losses.
+    pub(super) fn lose_checkpoint(&self, losses: u64, fault: StoreFault) {
         let now_ns = self.env().now_ns();
-        self.with_core(|core, out| core.lose_checkpoint(fault, now_ns, out));
+        self.with_core(|core, out| core.lose_earlier_checkpoint(losses, fault, now_ns, out));
     }
 
     /// A fresh checkpoint is in place of one that was lost.
@@ -201,9 +205,14 @@ impl<E: Env, M: Mutants> Shell<E, M> {
     /// Lets a flow change the core outside of a step, and does what follows from it.
     fn with_core(&self, change: impl FnOnce(&mut Core<M>, &mut Output)) {
         let mut out = Output::default();
-        change(&mut self.inner.core.borrow_mut(), &mut out);
+        {
+            let mut core = self.inner.core.borrow_mut();
+            change(&mut core, &mut out);
+            // Nobody may see a state to which what is committed has not been applied yet.
+            core.settle(self.env().now_ns(), &mut out);
+        }
         self.carry_out(out);
-        // What follows inside the core follows in a step.
+        // The next deadline may be another one now.
         let _ = self.inner.inputs.send(Input::Tick);
     }
 

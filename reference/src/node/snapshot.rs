@@ -18,6 +18,7 @@ use crate::points;
 use crate::replication::{Entry, Message};
 use crate::store::{Base, Checkpoint, PartitionBatch, Versions};
 use bytes::Bytes;
+use std::ops::Bound;
 use std::rc::Rc;
 
 /// A leader sends so many snapshots at a time; who is not served asks again.
@@ -129,16 +130,30 @@ impl<M: Mutants> Core<M> {
     // The follower's side.
 
     /// Asks the leaders of replicas whose state is lost for snapshots.
-    pub(super) fn ask_for_snapshots(&self, out: &mut Output) {
-        let lost = self.hosted.iter().filter(|(_, it)| {
+    pub(super) fn ask_for_snapshots(&mut self, out: &mut Output) {
+        // Those whose turn is next come first: others may be asking in vain.
+        let next = self.hosted.range((Bound::Excluded(self.asked_last), Bound::Unbounded));
+        let lost = next.chain(self.hosted.range(..=self.asked_last)).filter(|(_, it)| {
             it.health == Health::Lost && !it.has_snapshot() && !it.replica.is_leader()
         });
-        for (&id, hosted) in lost.take(ASKED_MAX) {
-            if let Some(leader) = hosted.replica.leader() {
-                let (term, at_least) = (hosted.replica.term(), hosted.replica.log().base().index);
-                let ask = Message::WantsSnapshot { term, at_least };
-                out.send(leader, PeerMessage::Replica(id, ask));
-            }
+        let led = lost.filter_map(|(id, it)| it.replica.leader().map(|leader| (*id, it, leader)));
+        for (id, hosted, leader) in led.take(ASKED_MAX) {
+            let (term, at_least) = (hosted.replica.term(), hosted.replica.log().base().index);
+            let ask = Message::WantsSnapshot { term, at_least };
+            out.send(leader, PeerMessage::Replica(id, ask));
+            self.asked_last = id;
+        }
+    }
+
+    /// Who leads without its state does so only until a follower has all that its log has.
+    pub(super) fn pass_on_leads(&mut self, now_ns: u64, out: &mut Output) {
+        let lost = self.hosted.iter().filter(|(_, it)| it.health == Health::Lost);
+        let leading = lost.filter(|(_, it)| it.replica.is_leader());
+        let leading: Vec<PartitionId> = leading.map(|(id, _)| *id).collect();
+        for id in leading {
+            self.with_replica(id, now_ns, out, |replica, at, effects| {
+                replica.hand_over(at, effects);
+            });
         }
     }
 
@@ -211,12 +226,12 @@ pub(super) async fn send<E: Env, M: Mutants>(
     to: NodeId,
     term: Term,
 ) {
-    let checkpoint = shell.checkpoint();
+    let (checkpoint, losses) = (shell.checkpoint(), shell.core().checkpoint_losses());
     let sent = send_batches(&shell, &checkpoint, partition, to, term).await;
     let installed = match sent {
         Ok(at) => at.map(|it| (term, it)),
         Err(fault) => {
-            shell.lose_checkpoint(fault);
+            shell.lose_checkpoint(losses, fault);
             None
         }
     };

@@ -257,8 +257,9 @@ impl Replica {
         if self.log.term_at(at.index) != Some(at.term) {
             self.log = Log::behind(base);
             self.persisted = base.index;
-            tail.iter().for_each(|it| self.log.push(it.clone()));
-            effects.records.extend([Record::Reset(base), Record::Entries(tail)]);
+            tail.into_iter().for_each(|it| self.log.push(it));
+            effects.records.push(Record::Reset(base));
+            effects.records.extend(self.log.records());
         }
         self.commit = self.commit.max(at.index);
     }

@@ -1,8 +1,12 @@
 //! The entries of one replica's log, in memory.
 
+use super::message::Record;
 use crate::ids::{Index, Position, Term};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+
+/// Where many entries are recorded at once, each record has about so many bytes.
+const RECORD_BYTES: usize = 1 << 20;
 
 /// One entry of a replicated log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,6 +99,16 @@ impl Log {
             .collect()
     }
 
+    /// All entries that are kept, in records that the node's log can hold.
+    pub fn records(&self) -> impl Iterator<Item = Record> {
+        let mut first = self.base.index.next();
+        std::iter::from_fn(move || {
+            let entries = self.batch(first, RECORD_BYTES);
+            first = entries.last()?.index.next();
+            Some(Record::Entries(entries))
+        })
+    }
+
     /// The entries from `first` to `last`, both included, as far as they are kept.
     #[must_use]
     pub fn range(&self, first: Index, last: Index) -> &[Entry] {
@@ -147,6 +161,24 @@ mod tests {
         let mut log = Log::default();
         (1..=len).for_each(|it| log.push(entry(it)));
         log
+    }
+
+    #[test]
+    fn a_long_log_is_recorded_in_several_records() {
+        let mut log = Log::behind(Position { term: Term(1), index: Index(5) });
+        let payload = Bytes::from(vec![0; RECORD_BYTES / 3]);
+        for index in 6..=15 {
+            let (term, index) = (Term(1), Index(index));
+            log.push(Entry { term, index, effect: true, payload: payload.clone() });
+        }
+        let entries = |it| match it {
+            Record::Entries(entries) => entries,
+            other => panic!("no entries: {other:?}"),
+        };
+        let records: Vec<Vec<Entry>> = log.records().map(entries).collect();
+        assert!(records.iter().all(|it| it.len() <= 3) && records.len() > 3);
+        assert_eq!(records.concat(), log.entries());
+        assert_eq!(Log::behind(log.last()).records().count(), 0);
     }
 
     proptest! {

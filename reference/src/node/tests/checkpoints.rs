@@ -4,7 +4,7 @@
 use super::bench::{Bench, EPOCH, P, key, put};
 use crate::archive::format::ChunkRef;
 use crate::ids::{HashRange, Incarnation, Index, NodeId, PartitionId, Position, TableId};
-use crate::metadata::{Cluster, NodeInfo};
+use crate::metadata::{self, Cluster, NodeInfo};
 use crate::mutants::NoMutants;
 use crate::node::{
     Call, Config, Core, Envelope, Found, Health, HostSpec, Input, Install, LogRecord, Machine,
@@ -288,6 +288,46 @@ fn a_checkpoint_that_is_older_than_the_log_is_no_state() {
     assert_eq!(core.hosted()[&P].health, Health::Lost);
 }
 
+/// A node with entries that only its log holds, what its log said, and what a compacted one says.
+fn about_to_compact() -> (Solo, Vec<LogRecord>, Vec<LogRecord>) {
+    let mut solo = Solo::new();
+    (1..=5).for_each(|id| drop(solo.call(put(id, id, None))));
+    solo.archive();
+    solo.save(true);
+    (6..=9).for_each(|id| drop(solo.call(put(id, id, None))));
+    // The catalog's log has several entries as well.
+    (1..=3).for_each(|id| {
+        solo.call(Call::Metadata(metadata::Command::ForgetTable(TableId(id))));
+    });
+    let (before, kept) = (solo.records.clone(), solo.core.compact());
+    (solo, before, kept)
+}
+
+#[test]
+fn a_compaction_that_a_crash_cuts_short_takes_nothing_away() {
+    let (solo, before, kept) = about_to_compact();
+    let last = |core: &Core<NoMutants>| core.hosted()[&P].replica.log().last();
+    for written in 0..=kept.len() {
+        let started = [LogRecord::Started(2)];
+        let records = [&before, &kept[..written], &started].concat();
+        let core = Solo::boot(&solo.disk, records, 3, solo.now_ns);
+        assert_eq!(last(&core), last(&solo.core), "{written} of {} records", kept.len());
+    }
+}
+
+#[test]
+fn what_stood_before_a_compaction_may_begin_anywhere() {
+    let (solo, before, kept) = about_to_compact();
+    for removed in 0..=before.len() {
+        let records = [&before[removed..], &kept].concat();
+        let core = Solo::boot(&solo.disk, records, 2, solo.now_ns);
+        for (id, hosted) in solo.core.hosted() {
+            let found = core.hosted()[id].replica.log();
+            assert_eq!(found.entries(), hosted.replica.log().entries(), "{removed} removed");
+        }
+    }
+}
+
 // A replica whose state is lost, among others.
 
 fn lose(bench: &mut Bench, node: usize) {
@@ -317,6 +357,103 @@ fn who_has_lost_its_state_neither_campaigns_nor_takes_over_nor_answers() {
     let role = bench.core(1).hosted()[&P].replica.role();
     assert!(matches!(role, Role::Follower { .. }), "{role:?}");
     assert!(bench.lead(2).is_some(), "its log still counts: with it there is a quorum");
+}
+
+#[test]
+fn a_candidate_that_loses_its_state_does_not_win_any_more() {
+    let mut bench = Bench::new(3);
+    bench.call(0, 1, put(1, 1, None));
+    bench.run();
+    bench.isolated.insert(NodeId(0));
+    bench.stalled.insert(1);
+    let candidate =
+        |bench: &Bench| matches!(bench.core(1).hosted()[&P].replica.role(), Role::Candidate { .. });
+    while !candidate(&bench) {
+        bench.advance_ms(5);
+    }
+    lose(&mut bench, 1);
+    bench.stalled.clear();
+    bench.advance_ms(4_000);
+    assert!(bench.lead(2).is_some(), "{:?}", bench.core(1).hosted()[&P].replica.role());
+}
+
+fn refound(bench: &mut Bench, node: usize) {
+    bench.core_mut(node).refound(Rc::new(Disk::default()));
+}
+
+#[test]
+fn who_speaks_late_of_a_lost_checkpoint_does_not_mean_the_fresh_one() {
+    let mut bench = Bench::new(3);
+    let fault = || StoreFault { why: "a test".to_owned() };
+    lose(&mut bench, 1);
+    refound(&mut bench, 1);
+    let mut out = Output::default();
+    bench.core_mut(1).lose_earlier_checkpoint(0, fault(), 0, &mut out);
+    assert_eq!(bench.core(1).hosted()[&P].health, Health::Sound);
+    bench.core_mut(1).lose_earlier_checkpoint(1, fault(), 0, &mut out);
+    assert_eq!(bench.core(1).hosted()[&P].health, Health::Lost);
+}
+
+#[test]
+fn what_is_hosted_while_the_checkpoint_is_lost_leads_only_with_a_fresh_one() {
+    let mut bench = Bench::new(1);
+    lose(&mut bench, 0);
+    let late = PartitionId(P.0 + 1);
+    let (range, members) = (HashRange { start: 0, end: u64::MAX }, vec![NodeId(0)]);
+    let spec = HostSpec { table: TableId(1), partition: late, range, epoch: EPOCH, members };
+    bench.call(0, 1, Call::Host(vec![spec]));
+    bench.advance_ms(4_000);
+    let serves = |bench: &Bench| {
+        let machine = &bench.core(0).hosted()[&late].machine;
+        matches!(machine, Machine::Partition(_, Some(_)))
+    };
+    assert!(!serves(&bench), "there is nothing below it to read");
+    refound(&mut bench, 0);
+    bench.advance_ms(4_000);
+    assert!(serves(&bench));
+}
+
+#[test]
+fn who_has_lost_its_state_and_alone_has_the_log_passes_that_on() {
+    let mut bench = Bench::new(3);
+    bench.isolated.insert(NodeId(0));
+    bench.advance_ms(4_000);
+    assert!(bench.lead(1).is_some(), "the next in turn");
+    bench.isolated.insert(NodeId(2));
+    bench.call(1, 1, put(1, 1, None));
+    bench.run();
+    let last = |bench: &Bench, node| bench.core(node).hosted()[&P].replica.log().last();
+    let longest = last(&bench, 1);
+    assert!(last(&bench, 2) < longest);
+    lose(&mut bench, 1);
+    bench.isolated.remove(&NodeId(2));
+    bench.advance_ms(10_000);
+    assert!(bench.lead(2).is_some(), "{:?}", bench.core(2).hosted()[&P].replica.role());
+    assert!(bench.state(2).applied() > longest.index);
+}
+
+#[test]
+fn every_replica_without_its_state_asks_in_its_turn() {
+    let mut bench = Bench::new(3);
+    let (range, members) = (HashRange { start: 0, end: u64::MAX }, (0..3).map(NodeId).collect());
+    let spec = HostSpec { table: TableId(1), partition: P, range, epoch: EPOCH, members };
+    let specs = (0..70).map(|it| HostSpec { partition: PartitionId(P.0 + it), ..spec.clone() });
+    let specs: Vec<HostSpec> = specs.collect();
+    (0..3).for_each(|node| bench.call(node, 1, Call::Host(specs.clone())));
+    bench.advance_ms(2_000);
+    lose(&mut bench, 1);
+    // Nobody answers: who asks first does not keep the others from asking.
+    let mut asked = std::collections::BTreeSet::new();
+    for _ in 0..3 {
+        let mut out = Output::default();
+        bench.core_mut(1).ask_for_snapshots(&mut out);
+        let asks = out.messages.into_values().flatten().filter_map(|it| match it {
+            PeerMessage::Replica(id, Message::WantsSnapshot { .. }) => Some(id),
+            _ => None,
+        });
+        asked.extend(asks);
+    }
+    assert_eq!(asked.len(), specs.len());
 }
 
 fn install(at: Position, batch: u64, last: Option<Bytes>) -> Call {

@@ -410,3 +410,23 @@ fn nobody_promises_support_to_a_node_that_does_not_hear_them() {
     hearing.on_heartbeat(NodeId(0), Incarnation(1), &asked, 100 * MS);
     assert!(!hearing.promised(NodeId(0), Incarnation(1), 101 * MS));
 }
+
+#[test]
+fn a_snapshot_with_a_long_tail_is_recorded_in_records_that_a_log_can_hold() {
+    let (me, nodes) = (NodeId(1), vec![NodeId(0), NodeId(1)]);
+    let mut replica = Replica::new(me, nodes, Settings::default());
+    let (term, payload) = (Term(1), Bytes::from(vec![0; 1 << 20]));
+    let position = |index| Position { term, index: Index(index) };
+    let entry = |index| Entry { term, index: Index(index), effect: true, payload: payload.clone() };
+    let mut effects = Effects::default();
+    replica.install(position(30), position(10), (11..=30).map(entry).collect(), &mut effects);
+    assert_eq!(effects.records[0], Record::Reset(position(10)));
+    for record in &effects.records[1..] {
+        let Record::Entries(entries) = record else { panic!("not entries") };
+        let bytes: usize = entries.iter().map(|it| it.payload.len() + 32).sum();
+        assert!(bytes < crate::wal::PAYLOAD_LEN_MAX, "{bytes} bytes");
+    }
+    let mut recovered = Replica::new(me, vec![NodeId(0), me], Settings::default());
+    effects.records.into_iter().for_each(|it| recovered.recover(it));
+    assert_eq!(recovered.log().entries(), replica.log().entries());
+}
