@@ -129,6 +129,7 @@ stories! {
     deposed_leader_confirms: "deposed-leader-confirms",
     one_write_leads_to_another: "one-write-leads-to-another",
     a_client_hops: "a-client-hops",
+    compaction_loses_power: "compaction-loses-power",
 }
 
 /// A thousand partitions, each of which writes between the request and the seal of each backup.

@@ -12,8 +12,9 @@ use crate::wal;
 use bytes::Bytes;
 use std::cell::Cell;
 use std::io;
+use std::ops::Range;
 use std::rc::Rc;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 const DIR: &str = "log";
 /// Waits for space, in nanoseconds: doubling from the first up to the last.
@@ -56,8 +57,10 @@ pub(super) struct LogWriter<E: Env> {
     env: E,
     node: NodeId,
     file: E::File,
-    /// The oldest segment that is there.
+    /// The oldest segment that is there and is not about to go.
     oldest: u64,
+    /// Segments to be removed.
+    removals: UnboundedSender<Range<u64>>,
     segment: u64,
     segment_bytes: u64,
     /// The size of all segments, for those who decide when to compact.
@@ -108,11 +111,14 @@ impl<E: Env> LogWriter<E> {
         };
         let sealed = segments.iter().filter(|(it, _)| *it < segment);
         let log_bytes = segment_bytes + sealed.map(|(_, bytes)| bytes.len() as u64).sum::<u64>();
+        let (removals, to_remove) = unbounded_channel();
+        env.spawn("log.remove", remove_segments(env.clone(), to_remove));
         let writer = Self {
             env: env.clone(),
             node,
             file,
             oldest: segments.first().map_or(segment, |(it, _)| *it),
+            removals,
             segment,
             segment_bytes,
             log_bytes: Rc::new(Cell::new(log_bytes)),
@@ -161,17 +167,13 @@ impl<E: Env> LogWriter<E> {
         Ok(())
     }
 
-    /// Begins anew with `records`, which say all that the log must still say.
+    /// Begins anew with `records`, which say all that the log must still say. What stood before may
+    /// then go, while the log goes on.
     async fn compact(&mut self, records: &[LogRecord]) -> io::Result<()> {
         self.next_segment().await?;
         self.write(records).await?;
-        while self.oldest < self.segment {
-            self.env.remove(&path(self.oldest)).await?;
-            // One at a time: of several names that were not synced, any may come back, and a hole
-            // between two segments is no log.
-            self.env.sync_dir(DIR).await?;
-            self.oldest += 1;
-        }
+        let _ = self.removals.send(self.oldest..self.segment);
+        self.oldest = self.segment;
         self.log_bytes.set(self.segment_bytes);
         Ok(())
     }
@@ -230,6 +232,25 @@ async fn append_whole<E: Env>(env: &E, file: &E::File, end: u64, bytes: Bytes) -
                 wait_ns = (2 * wait_ns).min(SPACE_WAIT_NS_MAX);
             }
             outcome => return outcome,
+        }
+    }
+}
+
+/// Removes segments, one at a time: of several names that were not synced, any may come back, and
+/// a hole between two segments is no log. Nobody waits for it.
+async fn remove_segments<E: Env>(env: E, mut ranges: UnboundedReceiver<Range<u64>>) {
+    while let Some(range) = ranges.recv().await {
+        for segment in range {
+            loop {
+                let removed = match env.remove(&path(segment)).await {
+                    Err(why) if why.kind() != io::ErrorKind::NotFound => Err(why),
+                    _ => env.sync_dir(DIR).await,
+                };
+                if removed.is_ok() {
+                    break;
+                }
+                env.sleep_until(env.now_ns() + SPACE_WAIT_NS_MAX).await;
+            }
         }
     }
 }

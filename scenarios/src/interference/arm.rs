@@ -107,6 +107,9 @@ pub fn run<M: Mutants>(setup: &Setup, seed: u64, arm: Arm, count: u64, mutants: 
     let cross_zone_ns = setup.cross_zone_ns.0..setup.cross_zone_ns.1;
     world.set_net(NetSettings { cross_zone_ns, ..world.net() });
     let configure = |config: &mut Config| {
+        // Sizes and intervals as they are meant for use: small runs have small ones.
+        let usual = Config::new(config.me, config.cluster.clone());
+        *config = Config { archive_interval_ns: config.archive_interval_ns, ..usual };
         if arm == Arm::NoArchive {
             config.archive_interval_ns = NEVER_NS;
         }

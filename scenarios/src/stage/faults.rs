@@ -173,6 +173,11 @@ impl Faults {
         }
     }
 
+    /// Says that a fault will be placed later: a run in which none is tells nothing.
+    pub fn expect(&self) {
+        self.placed.set(true);
+    }
+
     /// Strikes a machine at a world time, and repairs after `down_ns`.
     pub fn at(&self, at_ns: u64, host: HostId, strike: Strike, down_ns: u64) {
         self.placed.set(true);

@@ -7,6 +7,7 @@
 mod a_client_hops;
 mod backup_under_load;
 mod checkpoint_rots;
+mod compaction_loses_power;
 mod demands;
 mod deposed_leader_confirms;
 mod disk_fails;
@@ -131,6 +132,7 @@ pub const ALL: &[Story] = &[
     deposed_leader_confirms::STORY,
     one_write_leads_to_another::STORY,
     a_client_hops::STORY,
+    compaction_loses_power::STORY,
 ];
 
 /// The stories as the campaign runs them.
