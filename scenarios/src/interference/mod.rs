@@ -1,7 +1,7 @@
 //! Does a backup disturb anybody? The same load is served in worlds that differ only in whether
 //! backups are taken, and what the clients waited for is compared.
 //!
-//! One seed is three worlds, *arms*: with a backup every 20 simulated seconds; without; and without
+//! One seed is three worlds, *arms*: with a backup every 10 simulated seconds; without; and without
 //! archiving either, which is what backups cost while nobody takes one. Arrivals are drawn ahead
 //! and come whether or not anything was answered; a latency counts from the instant at which the
 //! operation was due (no coordinated omission). Draws go by the instant
@@ -27,7 +27,7 @@ pub const ACKNOWLEDGED_MIN: u64 = 100_000;
 /// What differs between the worlds of one seed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Arm {
-    /// A backup every 20 seconds.
+    /// A backup in every interval.
     Backups,
     /// No backup; new log entries are archived, as always.
     Plain,
@@ -81,10 +81,10 @@ impl Setup {
             partitions: 64,
             keys: 4_000,
             body_bytes: 900,
-            slowdown: 8,
+            slowdown: 4,
             cross_zone_ns: (300_000, 600_000),
-            load_ns: 20_000_000_000,
-            backup_interval_ns: 20_000_000_000,
+            load_ns: 10_000_000_000,
+            backup_interval_ns: 10_000_000_000,
         }
     }
 
