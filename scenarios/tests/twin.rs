@@ -13,6 +13,7 @@ const SMALL: Setup = Setup {
     body_bytes: 100,
     slowdown: 1,
     cross_zone_ns: (300_000, 600_000),
+    hold_ns: 20_000_000,
     load_ns: 2_000_000_000,
     backup_interval_ns: 500_000_000,
 };

@@ -12,8 +12,10 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Settings {
     /// How long a probe waits for answers.
     pub probe_ns: u64,
-    /// The bound of the hold in the first attempt; it doubles with each.
+    /// The bound of the hold in the first attempts.
     pub hold_ns: u64,
+    /// So many attempts have that bound; it doubles with each that follows.
+    pub short_attempts: u32,
     /// The bound of the hold in any attempt: what is promised to writers.
     pub hold_ns_max: u64,
     /// After a failed attempt, before the next probe; grows with the attempts.
@@ -29,6 +31,7 @@ impl Default for Settings {
         Self {
             probe_ns: 100_000_000,
             hold_ns: 20_000_000,
+            short_attempts: 1,
             hold_ns_max: 320_000_000,
             pause_ns: 10_000_000,
             misses_max: 3,
@@ -197,7 +200,8 @@ impl Coordinator {
     }
 
     fn hold_ns(&self) -> u64 {
-        let doubled = self.settings.hold_ns.saturating_mul(1 << self.failures.min(20));
+        let long = self.failures.saturating_sub(self.settings.short_attempts.saturating_sub(1));
+        let doubled = self.settings.hold_ns.saturating_mul(1 << long.min(20));
         doubled.min(self.settings.hold_ns_max)
     }
 

@@ -274,6 +274,20 @@ fn the_hold_doubles_up_to_the_published_bound() {
 }
 
 #[test]
+fn short_attempts_come_before_longer_ones() {
+    let settings = Settings { hold_ns: 5 * MS, short_attempts: 3, ..Settings::default() };
+    let mut trial = Trial::new(settings);
+    let mut holds_ms = Vec::new();
+    for attempt in 1..=5 {
+        trial.begin(attempt);
+        holds_ms.push(trial.hold_ns() / MS);
+        trial.ring();
+        trial.ring();
+    }
+    assert_eq!(holds_ms, [5, 5, 5, 10, 20]);
+}
+
+#[test]
 fn pauses_grow_with_the_attempts() {
     let mut trial = Trial::new(Settings::default());
     let mut pauses_ms = Vec::new();

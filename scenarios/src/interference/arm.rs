@@ -93,6 +93,9 @@ impl ArmReport {
     }
 }
 
+/// A cut that does not succeed within the shortest hold is tried again within the same, so often.
+const SHORT_ATTEMPTS: u32 = 5;
+
 /// Serves `count` operations in one world, spread over the time of the setup's load.
 ///
 /// # Panics
@@ -110,6 +113,7 @@ pub fn run<M: Mutants>(setup: &Setup, seed: u64, arm: Arm, count: u64, mutants: 
         // Sizes and intervals as they are meant for use: small runs have small ones.
         let usual = Config::new(config.me, config.cluster.clone());
         *config = Config { archive_interval_ns: config.archive_interval_ns, ..usual };
+        (config.cut.hold_ns, config.cut.short_attempts) = (setup.hold_ns, SHORT_ATTEMPTS);
         if arm == Arm::NoArchive {
             config.archive_interval_ns = NEVER_NS;
         }

@@ -66,6 +66,8 @@ pub struct Setup {
     pub slowdown: u64,
     /// A message from zone to zone takes between so long and so long, in nanoseconds.
     pub cross_zone_ns: (u64, u64),
+    /// A leader lets writes go by itself after so long, in nanoseconds, and the cut is tried again.
+    pub hold_ns: u64,
     /// How long the load lasts, in simulated nanoseconds.
     pub load_ns: u64,
     /// From one backup to the next, in simulated nanoseconds; the first comes after half of it.
@@ -83,6 +85,7 @@ impl Setup {
             body_bytes: 900,
             slowdown: 4,
             cross_zone_ns: (300_000, 600_000),
+            hold_ns: 4_500_000,
             load_ns: 10_000_000_000,
             backup_interval_ns: 10_000_000_000,
         }
