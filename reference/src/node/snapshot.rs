@@ -15,7 +15,7 @@ use crate::ids::{Index, NodeId, PartitionId, Position, Term};
 use crate::mutants::Mutants;
 use crate::partition::{ItemKey, StoreFault};
 use crate::points;
-use crate::replication::{Entry, Message};
+use crate::replication::{Entry, Message, fitting};
 use crate::store::{Base, Checkpoint, PartitionBatch, Versions};
 use bytes::Bytes;
 use std::ops::Bound;
@@ -267,7 +267,7 @@ async fn send_batches<E: Env, M: Mutants>(
             checkpoint.pay(checkpoint.take_reads()).await;
             after = install.items.last().map(|(key, ..)| key.clone()).or(after);
         } else {
-            install.tail = tail.drain(..some(&tail, bytes_max)).collect();
+            install.tail = tail.drain(..fitting(&tail, bytes_max)).collect();
             install.image = tail.is_empty().then(|| image.clone());
         }
         let last = install.image.is_some();
@@ -278,17 +278,6 @@ async fn send_batches<E: Env, M: Mutants>(
             _ => return Ok(None),
         }
     }
-}
-
-/// How many of these entries make a batch: at least one if there is one.
-fn some(tail: &[Entry], bytes_max: usize) -> usize {
-    let mut bytes = 0;
-    let fitting = tail.iter().take_while(|it| {
-        let fits = bytes == 0 || bytes + it.payload.len() <= bytes_max;
-        bytes += it.payload.len() + 1;
-        fits
-    });
-    fitting.count()
 }
 
 type Items = Vec<(ItemKey, Index, Bytes)>;

@@ -29,6 +29,18 @@ impl Entry {
     }
 }
 
+/// How many of these entries make a batch of about `bytes_max` bytes: at least one if there is one.
+#[must_use]
+pub fn fitting(entries: &[Entry], bytes_max: usize) -> usize {
+    let mut bytes = 0;
+    let fitting = entries.iter().take_while(|it| {
+        let fits = bytes == 0 || bytes + it.payload.len() <= bytes_max;
+        bytes += it.payload.len() + 1;
+        fits
+    });
+    fitting.count()
+}
+
 /// A gapless sequence of entries behind a base: what stood up to there is in the state machine's
 /// checkpoint, and gone from here.
 #[derive(Debug, Default)]
@@ -86,17 +98,9 @@ impl Log {
     /// The entries from `first` on, at least one if there is one, up to about `bytes_max` bytes.
     #[must_use]
     pub fn batch(&self, first: Index, bytes_max: usize) -> Vec<Entry> {
-        let mut bytes = 0;
         let from = self.place(first).unwrap_or(0);
         let tail = self.entries.get(from..).unwrap_or_default();
-        tail.iter()
-            .take_while(|it| {
-                let fits = bytes == 0 || bytes + it.payload.len() <= bytes_max;
-                bytes += it.payload.len() + 1;
-                fits
-            })
-            .cloned()
-            .collect()
+        tail[..fitting(tail, bytes_max)].to_vec()
     }
 
     /// All entries that are kept, in records that the node's log can hold.

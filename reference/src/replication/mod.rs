@@ -18,7 +18,7 @@ mod replica;
 mod tests;
 
 pub use liveness::{Change, Heartbeat, Liveness};
-pub use log::{Entry, Log};
+pub use log::{Entry, Log, fitting};
 pub use message::{Effects, Message, Record, Sender};
 pub use replica::{Replica, Role, Surroundings};
 
