@@ -13,6 +13,7 @@ mod host;
 mod mutants;
 mod replay;
 mod run;
+mod serve;
 mod table;
 mod twin;
 
@@ -82,6 +83,7 @@ fn dispatch(runner: &dyn Runner, cli: Cli, host: &mut Host<'_>) -> Result<i32, R
         Command::Mutants(args) => mutants::mutants(runner, &args, host),
         Command::Bench(args) => bench::bench(runner, &args, host),
         Command::Twin(args) => twin::twin(&args, host),
+        Command::Serve(args) => serve::serve(&args, host),
         Command::Hashes(args) => audit::hashes(runner, &args, host),
     }
 }
