@@ -4,7 +4,8 @@
 //! machines that take time and input and answer with outputs. A thin asynchronous shell
 //! ([`node::serve`], [`router`], [`archive`], [`restore`]) carries them over one door,
 //! [`env::Env`].
-//! What partitions hold comes to rest in [`store`].
+//! What partitions hold comes to rest in [`store`]; how requests and responses look to a client
+//! stands in [`wire`].
 //! Start at [`node`] for what one process does, and at [`cut`] for how a backup names its instant.
 //!
 //! What is absent: this crate has no clock, no dice and no I/O of its own, and it knows nothing of
