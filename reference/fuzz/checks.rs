@@ -16,7 +16,7 @@ use stillpoint_reference::{wal, wire};
 
 /// A body behind one byte that chooses the operation: it is refused with a 4xx, or is a request
 /// that survives the wire, and whose checks and expressions end in an answer.
-pub fn request(data: &[u8]) {
+pub(crate) fn request(data: &[u8]) {
     let Some((choice, body)) = data.split_first() else { return };
     let operation = Operation::ALL[usize::from(*choice) % Operation::ALL.len()];
     match wire::decode(&wire::target(operation), body) {
@@ -67,7 +67,7 @@ fn serve(request: &Request) {
 
 /// A text is parsed as each kind of expression, with the placeholders `#a`, `:a` (a number),
 /// `:s` (a string), `:l` (a list) and `:t` (a set).
-pub fn expression(data: &[u8]) {
+pub(crate) fn expression(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let names = BTreeMap::from([("#a".to_owned(), "a".to_owned())]);
     let values = BTreeMap::from([
@@ -93,7 +93,7 @@ pub fn expression(data: &[u8]) {
 }
 
 /// A text is read as everything that short texts are read as; bytes as the key of a number.
-pub fn text(data: &[u8]) {
+pub(crate) fn text(data: &[u8]) {
     if let Some(number) = Number::decode_ordered(data) {
         let mut again = Vec::new();
         number.encode_ordered(&mut again);
@@ -122,7 +122,7 @@ pub fn text(data: &[u8]) {
 
 /// A log of node 1, as it stands and as a writer would have left it: what is recovered has no
 /// gaps, and once the torn tail is cut the same is recovered again.
-pub fn wal(data: &[u8]) {
+pub(crate) fn wal(data: &[u8]) {
     recover_twice(vec![(wal::FIRST_SEGMENT, data.to_vec())]);
     recover_twice(written_log(data));
 }
@@ -172,7 +172,7 @@ const BACKUP: &str = "01489602797149-73d8d5bc";
 
 /// Bytes are read as each kind of object, as they stand and as the body of an object whose
 /// envelope is sound, so that the fuzzer need not guess checksums.
-pub fn archive(data: &[u8]) {
+pub(crate) fn archive(data: &[u8]) {
     read_all(&Bytes::copy_from_slice(data), 0);
     for magic in [b"SPbm", b"SPck", b"SPsg", b"SPbp"] {
         let (object, checksum) = sealed(magic, data);
