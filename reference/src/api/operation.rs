@@ -146,5 +146,28 @@ impl Request {
     }
 }
 
+impl Response {
+    /// Which operation this answers.
+    pub fn operation(&self) -> Operation {
+        match self {
+            Self::CreateTable(_) => Operation::CreateTable,
+            Self::DescribeTable(_) => Operation::DescribeTable,
+            Self::DeleteTable(_) => Operation::DeleteTable,
+            Self::ListTables(_) => Operation::ListTables,
+            Self::PutItem(_) => Operation::PutItem,
+            Self::GetItem(_) => Operation::GetItem,
+            Self::UpdateItem(_) => Operation::UpdateItem,
+            Self::DeleteItem(_) => Operation::DeleteItem,
+            Self::Query(_) => Operation::Query,
+            Self::Scan(_) => Operation::Scan,
+            Self::CreateBackup(_) => Operation::CreateBackup,
+            Self::DescribeBackup(_) => Operation::DescribeBackup,
+            Self::ListBackups(_) => Operation::ListBackups,
+            Self::DeleteBackup(_) => Operation::DeleteBackup,
+            Self::RestoreTableFromBackup(_) => Operation::RestoreTableFromBackup,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests;

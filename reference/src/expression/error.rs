@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{NESTING_MAX, OPERATORS_MAX};
+use super::{NESTING_MAX, OPERAND_BYTES_MAX, OPERATORS_MAX};
 use crate::item::{AttributeType, ValidationError};
 
 /// A refusal of one of a request's expressions, or of the placeholders that come with them.
@@ -68,6 +68,12 @@ pub enum ExpressionError {
          maximum: {OPERATORS_MAX}"
     )]
     TooManyOperators,
+    /// Names and values of more than [`OPERAND_BYTES_MAX`]. The text is ours.
+    #[error(
+        "The names and values in the expressions are too long; \
+         maximum: {OPERAND_BYTES_MAX} bytes"
+    )]
+    OperandsTooLong,
     /// Parentheses and NOT nested deeper than [`NESTING_MAX`]. The text is ours.
     #[error("The expression is nested too deeply; maximum: {NESTING_MAX}")]
     TooDeep,

@@ -35,6 +35,9 @@ pub const TEXT_BYTES_MAX: usize = 4096;
 pub const OPERATORS_MAX: usize = 300;
 /// The greatest number of operands in the list of one IN.
 pub const IN_OPERANDS_MAX: usize = 100;
+/// The greatest size of all names and values in the expressions of a request: 2 MB. Amazon counts
+/// each placeholder once, here it counts each time that it is used.
+pub const OPERAND_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// How deep parentheses and NOT may nest. The limit is ours: it bounds every recursion.
 pub const NESTING_MAX: usize = 64;
 

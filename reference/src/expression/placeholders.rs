@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::ExpressionError;
 use super::lexer::{TokenKind, is_placeholder};
+use super::{ExpressionError, OPERAND_BYTES_MAX};
 use crate::item::{AttributeValue, validate_value};
 
 /// What stands behind `#name` and `:value`.
@@ -11,6 +11,8 @@ pub(super) struct Placeholders<'a> {
     names: &'a BTreeMap<String, String>,
     values: &'a BTreeMap<String, AttributeValue>,
     used: BTreeSet<&'a str>,
+    /// Bytes of all that was looked up, which the parsed expressions hold.
+    bytes: usize,
 }
 
 impl<'a> Placeholders<'a> {
@@ -28,7 +30,7 @@ impl<'a> Placeholders<'a> {
             validate_value(value, 0)
                 .map_err(|why| ExpressionError::PlaceholderValue { key: key.clone(), why })?;
         }
-        Ok(Self { names, values, used: BTreeSet::new() })
+        Ok(Self { names, values, used: BTreeSet::new(), bytes: 0 })
     }
 
     pub(super) fn name(&mut self, key: &str) -> Result<String, ExpressionError> {
@@ -36,6 +38,7 @@ impl<'a> Placeholders<'a> {
             return Err(ExpressionError::UndefinedName(key.to_owned()));
         };
         self.used.insert(key);
+        self.count(name.len())?;
         Ok(name.clone())
     }
 
@@ -44,7 +47,17 @@ impl<'a> Placeholders<'a> {
             return Err(ExpressionError::UndefinedValue(key.to_owned()));
         };
         self.used.insert(key);
+        self.count(value.size_bytes())?;
         Ok(value.clone())
+    }
+
+    /// A short text may name one long value a thousand times, and each time it is copied.
+    fn count(&mut self, bytes: usize) -> Result<(), ExpressionError> {
+        self.bytes += bytes;
+        if self.bytes > OPERAND_BYTES_MAX {
+            return Err(ExpressionError::OperandsTooLong);
+        }
+        Ok(())
     }
 
     /// Refuses what was defined and never used.

@@ -23,6 +23,10 @@ impl Wire for AttributeValue {
     /// whatever else is wrong with the request comes first.
     fn read(body: &mut Body<'_>) -> Result<Self, Refusal> {
         let (mut value, mut several) = (None, false);
+        if body.json.null()? {
+            body.note_value(wrong_number_of_types(several));
+            return Ok(Self::Null);
+        }
         body.map(Wanted::Element(CLASS), |body, name| {
             let Ok(attribute_type) = name.parse() else { return body.json.skip() };
             if body.json.null()? {

@@ -117,6 +117,19 @@ fn limits_are_exact() {
 }
 
 #[test]
+fn a_short_text_is_not_made_long_by_its_values() {
+    let value = AttributeValue::S("x".repeat(OPERAND_BYTES_MAX / 4));
+    let values = BTreeMap::from([(":v".to_owned(), value)]);
+    let parse = |uses: usize| {
+        let text = format!("s IN ({})", vec![":v"; uses].join(","));
+        Condition::parse(&text, &BTreeMap::new(), &values).map_err(|error| error.why)
+    };
+    parse(4).expect("exactly the limit");
+    assert_eq!(parse(5), Err(ExpressionError::OperandsTooLong));
+    assert_eq!(parse(1000), Err(ExpressionError::OperandsTooLong));
+}
+
+#[test]
 fn nesting_is_bounded() {
     let nots = |levels: usize| format!("{}n = :5", "NOT ".repeat(levels));
     assert!(holds(&nots(NESTING_MAX)));

@@ -1,0 +1,8 @@
+//! Fuzzes objects of the archive.
+#![no_main]
+
+#[path = "../checks.rs"]
+#[expect(dead_code, reason = "each target runs one of the checks")]
+mod checks;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| checks::archive(data));

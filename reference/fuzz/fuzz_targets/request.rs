@@ -1,0 +1,8 @@
+//! Fuzzes a request, from its bytes to parsed expressions.
+#![no_main]
+
+#[path = "../checks.rs"]
+#[expect(dead_code, reason = "each target runs one of the checks")]
+mod checks;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| checks::request(data));
