@@ -64,6 +64,8 @@ pub const SNAPSHOT_SEND: &str = "snapshot.send";
 pub const SNAPSHOT_INSTALLED: &str = "snapshot.installed";
 /// A node's storage failed; its process ends (detail: 0).
 pub const STORAGE_FAILED: &str = "node.storage_failed";
+/// A disk without space keeps a node's log waiting (detail: for how many nanoseconds).
+pub const DISK_FULL: &str = "log.disk_full";
 /// A node's log is compacted (detail: bytes that are left of it).
 pub const LOG_COMPACTED: &str = "log.compacted";
 

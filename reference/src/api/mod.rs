@@ -11,7 +11,7 @@ mod errors;
 mod item;
 mod operation;
 mod query;
-mod shape;
+pub(crate) mod shape;
 mod table;
 mod update;
 pub mod wire_error;

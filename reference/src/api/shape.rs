@@ -76,6 +76,23 @@ impl Shape {
         self.at_least(field, value, min)
     }
 
+    /// A member that is required, and absent.
+    #[must_use]
+    pub(crate) fn absent(mut self, field: &str) -> Self {
+        self.violations.push(format!(
+            "Value null at '{field}' failed to satisfy constraint: Member must not be null"
+        ));
+        self
+    }
+
+    /// A value that is not in the set of those that are allowed.
+    #[must_use]
+    pub(crate) fn stranger(mut self, field: &str, value: &str, set: &[&str]) -> Self {
+        let set = set.join(", ");
+        self.violate(field, value, format_args!("satisfy enum value set: [{set}]"));
+        self
+    }
+
     /// Refuses if anything was wrong.
     pub(crate) fn finish(self) -> Result<(), ValidationError> {
         let detected = match self.violations.len() {

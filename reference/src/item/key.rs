@@ -23,9 +23,23 @@ pub enum ScalarAttributeType {
     B,
 }
 
+impl ScalarAttributeType {
+    /// All three.
+    pub const ALL: &[Self] = &[Self::S, Self::N, Self::B];
+
+    /// The name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::S => "S",
+            Self::N => "N",
+            Self::B => "B",
+        }
+    }
+}
+
 impl fmt::Display for ScalarAttributeType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
+        f.pad(self.as_str())
     }
 }
 

@@ -35,6 +35,14 @@ impl ValidationError {
         Self { message: message.into() }
     }
 
+    /// The refusal of lists and maps beyond [`NESTING_MAX`].
+    pub(crate) fn nested_too_deep() -> Self {
+        Self::new(
+            "Nesting Levels have exceeded supported limits: \
+             Attributes in the item have nested levels beyond supported limit",
+        )
+    }
+
     /// A refusal that begins as most of Amazon's do.
     pub(crate) fn parameter(why: impl std::fmt::Display) -> Self {
         Self::new(format!("One or more parameter values were invalid: {why}"))
@@ -73,10 +81,7 @@ pub fn validate_item(item: &Item) -> Result<(), ValidationError> {
 pub(crate) fn validate_value(value: &AttributeValue, depth: usize) -> Result<(), ValidationError> {
     let container = matches!(value, AttributeValue::L(_) | AttributeValue::M(_));
     if container && depth == NESTING_MAX {
-        return Err(ValidationError::new(
-            "Nesting Levels have exceeded supported limits: \
-             Attributes in the item have nested levels beyond supported limit",
-        ));
+        return Err(ValidationError::nested_too_deep());
     }
     match value {
         AttributeValue::L(list) => list.iter().try_for_each(|it| validate_value(it, depth + 1)),

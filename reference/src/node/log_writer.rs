@@ -6,8 +6,9 @@
 
 use super::core::Input;
 use super::message::LogRecord;
-use crate::env::{Env, File};
+use crate::env::{Env, File, Observed};
 use crate::ids::NodeId;
+use crate::points;
 use crate::wal;
 use bytes::Bytes;
 use std::cell::Cell;
@@ -220,17 +221,42 @@ impl<E: Env> LogWriter<E> {
     }
 }
 
+/// Waits for space: longer each time, and nothing is acknowledged meanwhile.
+struct SpaceWait(u64);
+
+impl SpaceWait {
+    fn new() -> Self {
+        Self(SPACE_WAIT_NS)
+    }
+
+    async fn wait<E: Env>(&mut self, env: &E) {
+        env.observe(Observed::Point { name: points::DISK_FULL, detail: self.0 });
+        env.sleep_until(env.now_ns() + self.0).await;
+        self.0 = (2 * self.0).min(SPACE_WAIT_NS_MAX);
+    }
+}
+
 /// Appends at `end`. Where there is no space, it waits until there is: what was written in part is
-/// cut off first, and nothing is acknowledged meanwhile.
+/// cut off first.
 async fn append_whole<E: Env>(env: &E, file: &E::File, end: u64, bytes: Bytes) -> io::Result<()> {
-    let mut wait_ns = SPACE_WAIT_NS;
+    let mut space = SpaceWait::new();
     loop {
         match file.append(bytes.clone()).await {
             Err(why) if why.kind() == io::ErrorKind::StorageFull => {
                 file.truncate(end).await?;
-                env.sleep_until(env.now_ns() + wait_ns).await;
-                wait_ns = (2 * wait_ns).min(SPACE_WAIT_NS_MAX);
+                space.wait(env).await;
             }
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Creates a file; a directory without space for its name is waited for.
+async fn create<E: Env>(env: &E, path: &str) -> io::Result<E::File> {
+    let mut space = SpaceWait::new();
+    loop {
+        match env.create(path).await {
+            Err(why) if why.kind() == io::ErrorKind::StorageFull => space.wait(env).await,
             outcome => return outcome,
         }
     }
@@ -265,7 +291,7 @@ async fn begin_segment<E: Env>(
     segment: u64,
     first_lsn: u64,
 ) -> io::Result<(E::File, u64, u64)> {
-    let file = env.create(&path(segment)).await?;
+    let file = create(env, &path(segment)).await?;
     let header = wal::encode_header(node.0, segment, first_lsn);
     let len = header.len() as u64;
     append_whole(env, &file, 0, Bytes::from(header)).await?;

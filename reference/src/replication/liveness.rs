@@ -99,12 +99,11 @@ impl Liveness {
         settings: Settings,
     ) -> Self {
         let others = nodes.iter().filter(|&&it| it != me);
-        Self {
-            incarnation,
-            settings,
-            votes_from_ns: if fresh { now_ns } else { now_ns + settings.lease_ns },
-            peers: others.map(|&it| (it, Peer::default())).collect(),
-        }
+        let peers: BTreeMap<_, _> = others.map(|&it| (it, Peer::default())).collect();
+        // Promises are made to peers: who is alone has made none.
+        let none_stands = fresh || peers.is_empty();
+        let votes_from_ns = if none_stands { now_ns } else { now_ns + settings.lease_ns };
+        Self { incarnation, settings, votes_from_ns, peers }
     }
 
     /// The other nodes.

@@ -1,6 +1,7 @@
 //! The arguments, and how a mistake in them becomes one line.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -38,6 +39,8 @@ pub(super) enum Command {
     Twin(TwinArgs),
     /// Measure how fast an endpoint is, this server or another
     Load(LoadArgs),
+    /// Serve the DynamoDB API around backups over HTTP, on this machine's disk
+    Serve(ServeArgs),
     /// Print the hashes of a plan (what `audit` has its child process do)
     #[command(hide = true)]
     Hashes(PlanArgs),
@@ -168,6 +171,19 @@ pub(super) struct TwinArgs {
     pub(super) format: TwinFormat,
 }
 
+#[derive(Debug, Args)]
+pub(super) struct ServeArgs {
+    /// The directory of all data; it is made if it is missing
+    #[arg(long, value_name = "DIR", default_value = "stillpoint-data")]
+    pub(super) data: PathBuf,
+    /// Where to listen: a loopback address, since any credentials are accepted
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8000")]
+    pub(super) listen: SocketAddr,
+    /// Partitions of each table that is made
+    #[arg(long, value_name = "N", default_value = "4", value_parser = partitions)]
+    pub(super) partitions: u32,
+}
+
 /// How the report of a twin run is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum TwinFormat {
@@ -196,6 +212,11 @@ fn hunted(text: &str) -> Result<u64, String> {
 
 pub(super) fn seconds(text: &str) -> Result<u64, String> {
     whole_number(text, 1_000_000)
+}
+
+/// Each is a log and a state machine of its own in the one process.
+fn partitions(text: &str) -> Result<u32, String> {
+    whole_number(text, 4_096).map(|partitions| partitions as u32)
 }
 
 fn jobs(text: &str) -> Result<usize, String> {

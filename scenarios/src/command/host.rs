@@ -70,7 +70,8 @@ pub(super) fn with_machine<T>(body: impl FnOnce(&mut Host<'_>) -> T) -> T {
     })
 }
 
-/// The first Ctrl-C lets the seeds under way finish; the second ends the process at once.
+/// The first Ctrl-C (or a polite kill) lets finish what is under way; the second ends the process
+/// at once.
 fn listen_for_interrupts() -> Arc<AtomicBool> {
     let interrupted = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&interrupted);
@@ -81,7 +82,7 @@ fn listen_for_interrupts() -> Arc<AtomicBool> {
         }
         let _ = writeln!(
             io::stderr(),
-            "\nstopping after the seeds under way; once more to stop at once"
+            "\nstopping when what is under way is done; once more to stop at once"
         );
     });
     interrupted

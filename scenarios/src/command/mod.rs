@@ -14,6 +14,7 @@ mod load;
 mod mutants;
 mod replay;
 mod run;
+mod serve;
 mod table;
 mod twin;
 
@@ -84,6 +85,7 @@ fn dispatch(runner: &dyn Runner, cli: Cli, host: &mut Host<'_>) -> Result<i32, R
         Command::Bench(args) => bench::bench(runner, &args, host),
         Command::Twin(args) => twin::twin(&args, host),
         Command::Load(args) => load::load(&args, host),
+        Command::Serve(args) => serve::serve(&args, host),
         Command::Hashes(args) => audit::hashes(runner, &args, host),
     }
 }

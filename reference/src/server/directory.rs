@@ -1,0 +1,53 @@
+//! The data directory: `node/` has the log and the items, `archive/` the objects, and `lock` is
+//! held for as long as a process uses them.
+
+use super::ServeError;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A directory that this process owns until it drops this, or dies.
+#[derive(Debug)]
+pub(super) struct Directory {
+    root: PathBuf,
+    _lock: File,
+}
+
+impl Directory {
+    /// Makes what is missing, and takes the lock.
+    pub(super) fn open(root: &Path) -> Result<Self, ServeError> {
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |why| ServeError::Directory { path, why }
+        };
+        std::fs::create_dir_all(root).map_err(failed(root))?;
+        let path = root.join("lock");
+        let options = OpenOptions::new().write(true).create(true).truncate(false).to_owned();
+        let lock = options.open(&path).map_err(failed(&path))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(ServeError::InUse(root.to_owned())),
+            Err(TryLockError::Error(why)) => return Err(failed(&path)(why)),
+        }
+        let directory = Self { root: root.to_owned(), _lock: lock };
+        for made in [directory.node(), directory.archive()] {
+            std::fs::create_dir_all(&made).map_err(failed(&made))?;
+        }
+        sync(root).map_err(failed(root))?;
+        Ok(directory)
+    }
+
+    /// The node's own folder.
+    pub(super) fn node(&self) -> PathBuf {
+        self.root.join("node")
+    }
+
+    /// Where the archive's objects stand.
+    pub(super) fn archive(&self) -> PathBuf {
+        self.root.join("archive")
+    }
+}
+
+fn sync(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}

@@ -1,0 +1,68 @@
+//! The way to the node: requests go in as datagrams of one client, answers are given to those who
+//! wait for them. It is the way that requests take in the simulator, too.
+
+use crate::api::{ListTablesInput, Request, Response, WireError};
+use crate::env::Address;
+use crate::node::Wire;
+use bytes::Bytes;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::sync::oneshot;
+
+type Answer = Result<Box<Response>, WireError>;
+
+/// All clients are one to the node.
+const CLIENT: Address = Address::Client(0);
+
+/// Requests that wait for their answers.
+pub(super) struct Gate {
+    to_node: UnboundedSender<(Address, Bytes)>,
+    /// No number is used twice in the life of a process, and the node lives no longer.
+    next: Cell<u64>,
+    waiting: RefCell<BTreeMap<u64, oneshot::Sender<Answer>>>,
+}
+
+/// Nobody waits any more once this is dropped.
+struct Waiting<'a>(&'a Gate, u64);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.borrow_mut().remove(&self.1);
+    }
+}
+
+impl Gate {
+    pub(super) fn new(to_node: UnboundedSender<(Address, Bytes)>) -> Self {
+        Self { to_node, next: Cell::new(1), waiting: RefCell::default() }
+    }
+
+    /// Has the node answer a request; it does so within its own time, if only by an error. None if
+    /// the node is no more.
+    pub(super) async fn ask(&self, request: Request) -> Option<Answer> {
+        let id = self.next.replace(self.next.get() + 1);
+        let (sender, receiver) = oneshot::channel();
+        self.waiting.borrow_mut().insert(id, sender);
+        let _waiting = Waiting(self, id);
+        let datagram = Wire::Request { id, request: Box::new(request) }.encode();
+        self.to_node.send((CLIENT, datagram)).ok()?;
+        receiver.await.ok()
+    }
+
+    /// Gives answers to those who wait for them, for as long as the node lives.
+    pub(super) async fn take_answers(&self, mut answers: UnboundedReceiver<(Address, Bytes)>) {
+        while let Some((_, datagram)) = answers.recv().await {
+            if let Ok(Wire::Response { id, response }) = Wire::decode(&datagram)
+                && let Some(waiting) = self.waiting.borrow_mut().remove(&id)
+            {
+                let _ = waiting.send(response);
+            }
+        }
+    }
+
+    /// Waits until the catalog can be read.
+    pub(super) async fn await_leader(&self) {
+        let tables = || Request::ListTables(ListTablesInput::default());
+        while !matches!(self.ask(tables()).await, Some(Ok(_)) | None) {}
+    }
+}

@@ -1,0 +1,201 @@
+//! The server: one node with everything in it, on real files, behind AWS JSON 1.0 over HTTP.
+//!
+//! [`run`] owns a data directory from start to stop. What a request means is decided by
+//! [`crate::wire`] and [`crate::router`]; `http` carries it there and back, `gate` is the way to
+//! the node, `directory` sees to it that one process owns the files.
+
+mod directory;
+mod gate;
+mod http;
+
+pub use http::Limits;
+
+use crate::env::{Env, ObjectError, Observed};
+use crate::ids::NodeId;
+use crate::machine::{Disk, Folder, MachineEnv, Resources, local_objects};
+use crate::metadata::{Cluster, NodeInfo};
+use crate::mutants::Mutants;
+use crate::node::{self, BootError};
+use crate::points;
+use directory::Directory;
+use gate::Gate;
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::LocalSet;
+
+/// The Region and the account in the ARNs of a server; DynamoDB local uses the same account.
+const REGION: &str = "us-east-1";
+const ACCOUNT: &str = "000000000000";
+
+/// How a server is set up.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The directory of all data; it is made if it is missing.
+    pub data: PathBuf,
+    /// Where to listen: a loopback address. Port 0 takes one that is free.
+    pub listen: SocketAddr,
+    /// How many partitions a table begins with.
+    pub partitions: u32,
+    /// What clients may ask of it.
+    pub limits: Limits,
+}
+
+impl Options {
+    /// The usual settings.
+    #[must_use]
+    pub fn new(data: &Path, listen: SocketAddr) -> Self {
+        Self { data: data.to_owned(), listen, partitions: 4, limits: Limits::default() }
+    }
+}
+
+/// Why a server could not start, or could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The address can be reached from other machines.
+    #[error(
+        "{0} can be reached from other machines, and any credentials are accepted here: \
+         listen on a loopback address such as 127.0.0.1"
+    )]
+    NotLoopback(SocketAddr),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {why}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the operating system said.
+        why: io::Error,
+    },
+    /// The directory cannot be used.
+    #[error("cannot use {}: {why}", path.display())]
+    Directory {
+        /// The directory, or what in it.
+        path: PathBuf,
+        /// What the operating system said.
+        why: io::Error,
+    },
+    /// Another process uses the directory.
+    #[error("another process uses {}: stop it, or give another --data", .0.display())]
+    InUse(PathBuf),
+    /// The archive cannot be used.
+    #[error("cannot use the archive in {}: {why}", path.display())]
+    Archive {
+        /// Its directory.
+        path: PathBuf,
+        /// What the object store said.
+        why: ObjectError,
+    },
+    /// The machine lacks something else.
+    #[error("this machine cannot run a server: {0}")]
+    Machine(io::Error),
+    /// The node could not start, or its storage failed.
+    #[error(transparent)]
+    Node(#[from] BootError),
+    /// A bug: nothing that was acknowledged is lost, but this process cannot go on.
+    #[error("the server has a bug and stopped: {0}")]
+    Panicked(String),
+}
+
+/// Serves until `stop` is ready; then what is under way is answered first.
+///
+/// `listening` is told the address once requests are answered; `disk`, if given, stands in for the
+/// files of the directory. Blocks this thread.
+///
+/// # Errors
+/// The server could not start, or could not go on. What was acknowledged is on the disk.
+pub fn run<M: Mutants>(
+    options: Options,
+    mutants: M,
+    disk: Option<Arc<dyn Disk>>,
+    listening: impl FnOnce(SocketAddr),
+    stop: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(ServeError::Machine)?;
+    let local = LocalSet::new();
+    let outcome = local.block_on(&runtime, serve(options, mutants, disk, listening, stop));
+    // Uploads and syncs that are under way have threads of their own: nobody waits for them.
+    drop(local);
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn serve<M: Mutants>(
+    options: Options,
+    mutants: M,
+    disk: Option<Arc<dyn Disk>>,
+    listening: impl FnOnce(SocketAddr),
+    stop: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    let address = options.listen;
+    if !address.ip().is_loopback() {
+        return Err(ServeError::NotLoopback(address));
+    }
+    let directory = Directory::open(&options.data)?;
+    let listener = TcpListener::bind(address).await;
+    let listener = listener.map_err(|why| ServeError::Listen { address, why })?;
+    let address = listener.local_addr().map_err(ServeError::Machine)?;
+    let disk = disk.unwrap_or_else(|| Arc::new(Folder::new(&directory.node())));
+    let (to_node, incoming) = mpsc::unbounded_channel();
+    let (outgoing, from_node) = mpsc::unbounded_channel();
+    let (panicked, mut panic) = mpsc::unbounded_channel();
+    let archive = directory.archive();
+    let objects = local_objects(&archive);
+    let objects = objects.map_err(|why| ServeError::Archive { path: archive, why })?;
+    let observer = Box::new(tell);
+    let resources = Resources { disk, objects, incoming, outgoing, observer, panicked };
+    let env = MachineEnv::new(resources).map_err(ServeError::Machine)?;
+    let gate = Rc::new(Gate::new(to_node));
+    let run = env.draw("server.run", u64::MAX);
+    let node = node::serve(env, config(options.partitions), mutants);
+    let serving = async {
+        gate.await_leader().await;
+        listening(address);
+        http::serve(listener, Rc::clone(&gate), options.limits, run, stop).await;
+    };
+    tokio::select! {
+        biased;
+        Some(message) = panic.recv() => Err(ServeError::Panicked(message)),
+        failed = node => {
+            let failed: Result<Infallible, BootError> = failed;
+            let Err(why) = failed;
+            Err(why.into())
+        }
+        () = gate.take_answers(from_node) => Ok(()),
+        () = serving => Ok(()),
+    }
+}
+
+/// One node that is a cluster by itself.
+fn config(partitions: u32) -> node::Config {
+    let me = NodeId(0);
+    let cluster = Cluster {
+        nodes: vec![NodeInfo { id: me, zone: 0 }],
+        partitions_on_demand: partitions,
+        region: REGION.to_owned(),
+        account: ACCOUNT.to_owned(),
+    };
+    node::Config::new(me, cluster)
+}
+
+/// Says what a person who watches the server would want to know.
+fn tell(seen: &Observed<'_>) {
+    let Observed::Point { name, detail } = *seen else { return };
+    match name {
+        points::CHECKPOINT_LOST => {
+            eprintln!(
+                "stillpoint: the items at rest are damaged; they are built from the log again"
+            );
+        }
+        // The longest pause, so that it is said once a second.
+        points::DISK_FULL if detail >= 1_000_000_000 => {
+            eprintln!("stillpoint: the disk is full; writes wait until there is space");
+        }
+        _ => {}
+    }
+}
