@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
+use crate::command::load::LoadArgs;
 use crate::report::Size;
 
 /// Takes backups of a simulated DynamoDB-like service under load and faults, restores them, and
@@ -36,6 +37,8 @@ pub(super) enum Command {
     Bench(BenchArgs),
     /// Serve one load with and without backups, and compare what clients waited for
     Twin(TwinArgs),
+    /// Measure how fast an endpoint is, this server or another
+    Load(LoadArgs),
     /// Serve the DynamoDB API around backups over HTTP, on this machine's disk
     Serve(ServeArgs),
     /// Print the hashes of a plan (what `audit` has its child process do)
@@ -198,7 +201,7 @@ fn seed(text: &str) -> Result<u64, String> {
     parsed.map_err(|_| format!("a seed is a whole number from 0 to {}, or 0x…", u64::MAX))
 }
 
-fn at_least_one(text: &str) -> Result<u64, String> {
+pub(super) fn at_least_one(text: &str) -> Result<u64, String> {
     whole_number(text, u64::from(u32::MAX))
 }
 
@@ -207,7 +210,7 @@ fn hunted(text: &str) -> Result<u64, String> {
     whole_number(text, 100_000)
 }
 
-fn seconds(text: &str) -> Result<u64, String> {
+pub(super) fn seconds(text: &str) -> Result<u64, String> {
     whole_number(text, 1_000_000)
 }
 
@@ -218,6 +221,21 @@ fn partitions(text: &str) -> Result<u32, String> {
 
 fn jobs(text: &str) -> Result<usize, String> {
     whole_number(text, 1024).map(|jobs| jobs as usize)
+}
+
+/// Each connection is a thread.
+pub(super) fn connections(text: &str) -> Result<usize, String> {
+    whole_number(text, 1024).map(|connections| connections as usize)
+}
+
+/// Amazon's limit for an item.
+pub(super) fn item_bytes(text: &str) -> Result<u64, String> {
+    whole_number(text, 400 * 1024)
+}
+
+/// Each pair has histograms of its own on every connection.
+pub(super) fn pairs(text: &str) -> Result<u64, String> {
+    whole_number(text, 100)
 }
 
 fn whole_number(text: &str, max: u64) -> Result<u64, String> {

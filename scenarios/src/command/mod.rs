@@ -10,6 +10,7 @@ mod bench;
 mod figures;
 mod formats;
 mod host;
+mod load;
 mod mutants;
 mod replay;
 mod run;
@@ -83,6 +84,7 @@ fn dispatch(runner: &dyn Runner, cli: Cli, host: &mut Host<'_>) -> Result<i32, R
         Command::Mutants(args) => mutants::mutants(runner, &args, host),
         Command::Bench(args) => bench::bench(runner, &args, host),
         Command::Twin(args) => twin::twin(&args, host),
+        Command::Load(args) => load::load(&args, host),
         Command::Serve(args) => serve::serve(&args, host),
         Command::Hashes(args) => audit::hashes(runner, &args, host),
     }

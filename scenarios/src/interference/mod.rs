@@ -19,6 +19,7 @@ mod verdict;
 pub use arm::{ArmReport, Cuts, run};
 pub use capacity::{Capacity, Probe, find_capacity};
 pub use load::{OPERATIONS, Operation};
+pub(crate) use verdict::ratio_of;
 pub use verdict::{Arms, Bound, Comparison, Judgement, Quantile, judge};
 
 /// Acknowledged operations without which an arm proves nothing.

@@ -198,15 +198,21 @@ fn compare(
     let of = |value: fn(&(f64, f64)) -> f64| -> Vec<f64> {
         pairs.iter().map(|it| libm::log(value(it))).collect()
     };
-    let (mean, reach) = interval(&of(|it| it.0 / it.1));
     Comparison {
         operation,
         quantile,
         first_ns: libm::exp(interval(&of(|it| it.0)).0),
         second_ns: libm::exp(interval(&of(|it| it.1)).0),
-        ratio: (libm::exp(mean), libm::exp(mean - reach), libm::exp(mean + reach)),
+        ratio: ratio_of(pairs),
         bound,
     }
+}
+
+/// First to second: geometric mean of the pairs' ratios, and the ends of its 95 % interval.
+pub(crate) fn ratio_of(pairs: &[(f64, f64)]) -> (f64, f64, f64) {
+    let ratios: Vec<f64> = pairs.iter().map(|it| libm::log(it.0 / it.1)).collect();
+    let (mean, reach) = interval(&ratios);
+    (libm::exp(mean), libm::exp(mean - reach), libm::exp(mean + reach))
 }
 
 /// Mean of the values, and how far from it the ends of its 95 % interval are: infinitely far for
