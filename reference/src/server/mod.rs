@@ -25,6 +25,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
@@ -32,6 +33,9 @@ use tokio::task::LocalSet;
 /// The Region and the account in the ARNs of a server; DynamoDB local uses the same account.
 const REGION: &str = "us-east-1";
 const ACCOUNT: &str = "000000000000";
+
+/// How long a process that ends waits for the disk.
+const DISK_PATIENCE: Duration = Duration::from_secs(30);
 
 /// How a server is set up.
 #[derive(Clone, Debug)]
@@ -115,36 +119,40 @@ pub fn run<M: Mutants>(
     listening: impl FnOnce(SocketAddr),
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
+    if !options.listen.ip().is_loopback() {
+        return Err(ServeError::NotLoopback(options.listen));
+    }
+    let directory = Directory::open(&options.data)?;
+    let disk = disk.unwrap_or_else(|| Arc::new(Folder::new(&directory.node())));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(ServeError::Machine)?;
     let local = LocalSet::new();
-    let outcome = local.block_on(&runtime, serve(options, mutants, disk, listening, stop));
-    // Uploads and syncs that are under way have threads of their own: nobody waits for them.
+    let archive = directory.archive();
+    let serving = serve(options, archive, mutants, disk, listening, stop);
+    let outcome = local.block_on(&runtime, serving);
     drop(local);
-    runtime.shutdown_background();
+    // What was begun on the disk goes on in threads of its own, and nobody else may open the
+    // directory before it has ended.
+    runtime.shutdown_timeout(DISK_PATIENCE);
+    drop(directory);
     outcome
 }
 
 async fn serve<M: Mutants>(
     options: Options,
+    archive: PathBuf,
     mutants: M,
-    disk: Option<Arc<dyn Disk>>,
+    disk: Arc<dyn Disk>,
     listening: impl FnOnce(SocketAddr),
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let address = options.listen;
-    if !address.ip().is_loopback() {
-        return Err(ServeError::NotLoopback(address));
-    }
-    let directory = Directory::open(&options.data)?;
     let listener = TcpListener::bind(address).await;
     let listener = listener.map_err(|why| ServeError::Listen { address, why })?;
     let address = listener.local_addr().map_err(ServeError::Machine)?;
-    let disk = disk.unwrap_or_else(|| Arc::new(Folder::new(&directory.node())));
     let (to_node, incoming) = mpsc::unbounded_channel();
     let (outgoing, from_node) = mpsc::unbounded_channel();
     let (panicked, mut panic) = mpsc::unbounded_channel();
-    let archive = directory.archive();
     let objects = local_objects(&archive);
     let objects = objects.map_err(|why| ServeError::Archive { path: archive, why })?;
     let observer = Box::new(tell);

@@ -13,10 +13,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use stillpoint_reference::machine::{Disk, DiskFile};
 
-/// "No space left on device".
+/// "No space left on device", and "Read-only file system".
 const ENOSPC: i32 = 28;
+const EROFS: i32 = 30;
 
-/// A disk in a folder. While the folder holds a file named `full`, nothing on it can grow.
+/// A disk in a folder. While the folder holds a file named `full`, nothing on it can grow; while
+/// it holds one named `read-only`, nothing on it can change.
 #[derive(Debug)]
 pub(crate) struct Forgetful {
     root: PathBuf,
@@ -93,12 +95,15 @@ fn load(root: &Path, dir: &Path, prefix: &str, state: &mut State) -> io::Result<
     Ok(())
 }
 
-fn is_full(root: &Path) -> bool {
-    root.join("full").exists()
-}
-
-fn no_space() -> io::Error {
-    io::Error::from_raw_os_error(ENOSPC)
+/// Whether something on the disk may change, and perhaps grow.
+fn check(root: &Path, grows: bool) -> io::Result<()> {
+    if root.join("read-only").exists() {
+        return Err(io::Error::from_raw_os_error(EROFS));
+    }
+    if grows && root.join("full").exists() {
+        return Err(io::Error::from_raw_os_error(ENOSPC));
+    }
+    Ok(())
 }
 
 /// The directory that a path stands in.
@@ -117,9 +122,7 @@ impl Disk for Forgetful {
         if state.seen.contains_key(path) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        if is_full(&self.root) {
-            return Err(no_space());
-        }
+        check(&self.root, true)?;
         state.next_unnamed += 1;
         let unnamed = self.root.join("unnamed").join(state.next_unnamed.to_string());
         let options = OpenOptions::new().read(true).write(true).create_new(true).to_owned();
@@ -183,10 +186,8 @@ impl DiskFile for Memory {
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let mut content = self.content();
         let (start, end) = (offset as usize, offset as usize + bytes.len());
+        check(&self.root, end > content.bytes.len())?;
         if end > content.bytes.len() {
-            if is_full(&self.root) {
-                return Err(no_space());
-            }
             content.bytes.resize(end, 0);
         }
         content.bytes[start..end].copy_from_slice(bytes);

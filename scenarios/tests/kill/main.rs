@@ -51,7 +51,8 @@ fn child() {
         Some("forgetful") => service::run(options, NoMutants, forgetful(), announce, never),
         Some(_) => service::run(options, Early, forgetful(), announce, never),
     };
-    panic!("it was to run until it is killed: {ended:?}");
+    let why = ended.err().map(|it| it.to_string());
+    panic!("it was to run until it is killed: {}", why.unwrap_or_default());
 }
 
 fn start(data: &Path, how: &str) -> Server {
@@ -129,6 +130,37 @@ fn a_full_disk_that_is_killed_loses_nothing() {
     assert_eq!(client.call("PutItem", &put).expect("an answer").0, 500);
     server.kill();
     std::fs::remove_file(&full).expect("it was there");
+    let server = start(data.path(), " forgetful");
+    let mut client = Connection::open(server.address, patience).expect("it listens");
+    let key = json!({"pk": {"S": "one"}});
+    let get = json!({"TableName": torment::TABLE, "Key": key, "ConsistentRead": true});
+    let (_, body) = client.call("GetItem", &get).expect("an answer");
+    assert_eq!(body["Item"]["v"]["N"], "1");
+}
+
+/// A disk that can only be read any more ends the process, which says so; what was acknowledged is
+/// there when it can be written again.
+#[test]
+fn a_disk_that_becomes_read_only_is_said_and_loses_nothing() {
+    let data = tempfile::tempdir().expect("a temporary directory");
+    let mut server = start(data.path(), " forgetful");
+    let patience = Duration::from_secs(30);
+    let mut client = Connection::open(server.address, patience).expect("it listens");
+    torment::create_table(&mut client);
+    let put = |value: &str| {
+        let item = json!({"pk": {"S": "one"}, "v": {"N": value}});
+        json!({"TableName": torment::TABLE, "Item": item})
+    };
+    assert_eq!(client.call("PutItem", &put("1")).expect("an answer").0, 200);
+    let control = data.path().join("read-only");
+    std::fs::write(&control, "").expect("a file");
+    // The process ends under the request, or answers that it does not know.
+    if let Ok((status, body)) = client.call("PutItem", &put("2")) {
+        assert_eq!(status, 500, "{body}");
+    }
+    let said = server.last_words();
+    assert!(said.contains("the log cannot be written any more: Read-only file system"), "{said}");
+    std::fs::remove_file(&control).expect("it was there");
     let server = start(data.path(), " forgetful");
     let mut client = Connection::open(server.address, patience).expect("it listens");
     let key = json!({"pk": {"S": "one"}});

@@ -71,9 +71,13 @@ impl Server {
         self.child.wait().expect("it ends").success()
     }
 
-    /// Whether it has ended by itself.
-    pub(crate) fn has_ended(&mut self) -> bool {
-        self.child.try_wait().expect("it is ours").is_some()
+    /// Waits until it has ended by itself, with an error; what it said on standard error.
+    pub(crate) fn last_words(&mut self) -> String {
+        assert!(!self.child.wait().expect("it ends").success());
+        let mut said = String::new();
+        let stderr = self.child.stderr.as_mut().expect("it is piped");
+        stderr.read_to_string(&mut said).expect("its output can be read");
+        said
     }
 }
 
