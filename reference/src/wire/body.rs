@@ -41,6 +41,7 @@ impl<'a> Body<'a> {
         bytes: &'a [u8],
         read: impl FnOnce(&mut Self) -> Result<T, Refusal>,
     ) -> Result<T, Refused> {
+        // What is no UTF-8 is refused as an empty body is.
         let mut body = Self {
             json: Reader::new(std::str::from_utf8(bytes).unwrap_or_default()),
             path: Vec::new(),

@@ -1,7 +1,7 @@
 //! AWS JSON 1.0: from the bytes of a body to a [`Request`], and from a [`Response`] or an error
 //! to bytes; and the other way about, for clients.
 //!
-//! Each structure is one list of members ([`mod@requests`], [`mod@responses`]) that is read and
+//! Each structure is one list of members (see `requests.rs` and `responses.rs`) that is read and
 //! written by the same code, straight into typed values. Whatever a client sends is answered:
 //! nothing here panics or recurses deeper than attribute values may nest. HTTP, its headers and
 //! the limit on the size of a body are the server's business; what a request must hold beyond its
