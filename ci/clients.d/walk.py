@@ -160,13 +160,15 @@ def expect(client, name, call, **arguments):
     raise Differs(f"{name} expected, but the call succeeded: {arguments}")
 
 
+TABLE_SHAPE = {
+    "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+    "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+    "BillingMode": "PAY_PER_REQUEST",
+}
+
+
 def create_table(client):
-    created = client.create_table(
-        TableName=TABLE,
-        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-        BillingMode="PAY_PER_REQUEST",
-    )["TableDescription"]
+    created = client.create_table(TableName=TABLE, **TABLE_SHAPE)["TableDescription"]
     demand(created["TableName"] == TABLE, "CreateTable describes another table")
     client.get_waiter("table_exists").wait(TableName=TABLE, WaiterConfig={"Delay": 1})
     names = client.get_paginator("list_tables").paginate(PaginationConfig={"PageSize": 1})
@@ -257,13 +259,14 @@ def list_backups(client, arn):
 
 
 def refusals(client, arn):
-    gone = arn.replace("/backup/", "/backup/0")
+    gone = arn[:-8] + ("0" * 8 if arn[-8:] != "0" * 8 else "1" * 8)
     expect(client, "TableNotFoundException", client.create_backup,
            TableName=f"{TABLE}-none", BackupName="none")
     expect(client, "ResourceNotFoundException", client.describe_table, TableName=f"{TABLE}-none")
     expect(client, "ResourceNotFoundException", client.get_item,
            TableName=f"{TABLE}-none", Key={"pk": {"S": "a"}})
-    expect(client, "ResourceInUseException", create_table, client=client)
+    expect(client, "ResourceInUseException", client.create_table,
+           TableName=TABLE, **TABLE_SHAPE)
     expect(client, "BackupNotFoundException", client.describe_backup, BackupArn=gone)
     expect(client, "BackupNotFoundException", client.delete_backup, BackupArn=gone)
     expect(client, "BackupNotFoundException", client.restore_table_from_backup,

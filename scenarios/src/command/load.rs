@@ -13,7 +13,8 @@ use crate::command::figures::{count, duration, per_second};
 use crate::command::table::Table;
 use crate::command::{Host, Refusal};
 use crate::load::{
-    Endpoint, Interference, Latencies, Operation, Plan, Report, Run, Sized, Speed, fsyncs, measure,
+    Endpoint, Interference, Latencies, Operation, Place, Plan, Report, Run, Sized, Speed, fsyncs,
+    measure,
 };
 
 const SPEED_HEADERS: [&str; 9] = [
@@ -78,7 +79,7 @@ pub(super) struct LoadArgs {
     /// How long filling the table up to a size may take
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = super::args::seconds)]
     fill: u64,
-    /// Measure what this directory's disk can do: appends of 4 KB, each with its fdatasync
+    /// Measure what this directory's disk can do: blocks of 4 KB, each with its fdatasync
     #[arg(long, value_name = "DIR", group = "what")]
     data_probe: Option<PathBuf>,
     /// How the report is written
@@ -111,9 +112,11 @@ impl From<Word> for Operation {
 pub(super) fn load(args: &LoadArgs, host: &mut Host<'_>) -> Result<i32, Refusal> {
     let people = args.format == super::args::TwinFormat::Table;
     if let Some(directory) = &args.data_probe {
-        let probed = probe(directory, host)?;
-        let text = if people { probe_text(&probed) } else { probe_json(&probed) };
-        host.out.write_all(text.as_bytes())?;
+        for place in [Place::Appended, Place::Reserved] {
+            let probed = probe(directory, place, host)?;
+            let text = if people { probe_text(&probed) } else { probe_json(&probed) };
+            host.out.write_all(text.as_bytes())?;
+        }
     }
     let Some(url) = &args.endpoint else {
         return Ok(0);
@@ -164,34 +167,38 @@ fn loads(args: &LoadArgs) -> Vec<(Operation, usize)> {
 
 /// What the disk did.
 struct Probed {
-    per_s: String,
+    place: Place,
+    syncs: u64,
+    elapsed_ns: u64,
     latencies: Latencies,
 }
 
-fn probe(directory: &Path, host: &Host<'_>) -> Result<Probed, Refusal> {
-    let histogram = fsyncs(directory, PROBE_TIME, host.interrupted).map_err(|error| {
+fn probe(directory: &Path, place: Place, host: &Host<'_>) -> Result<Probed, Refusal> {
+    let found = fsyncs(directory, place, PROBE_TIME, host.interrupted).map_err(|error| {
         let shown = directory.display();
         Refusal(format!("cannot probe '{shown}': {error}; possible: a directory to write in"))
     })?;
-    let elapsed_ns: u64 = histogram.iter_recorded().map(in_all).sum();
-    let per_s = per_second(histogram.len(), elapsed_ns);
-    Ok(Probed { per_s, latencies: Latencies::of(&histogram) })
-}
-
-fn in_all(value: hdrhistogram::iterators::IterationValue<u64>) -> u64 {
-    value.value_iterated_to() * value.count_at_value()
+    let elapsed_ns =
+        found.iter_recorded().map(|it| it.value_iterated_to() * it.count_at_value()).sum();
+    Ok(Probed { place, syncs: found.len(), elapsed_ns, latencies: Latencies::of(&found) })
 }
 
 fn probe_text(probed: &Probed) -> String {
     let Latencies { p50_ns, p99_ns, max_ns, .. } = probed.latencies;
     let [p50, p99, max] = [p50_ns, p99_ns, max_ns].map(duration);
-    let per_s = &probed.per_s;
-    format!("disk: {per_s} appends of 4 KB with fdatasync per s: p50 {p50}, p99 {p99}, max {max}\n")
+    let (place, per_s) = (probed.place.name(), per_second(probed.syncs, probed.elapsed_ns));
+    format!("disk: {per_s} fdatasyncs of 4 KB {place} per s: p50 {p50}, p99 {p99}, max {max}\n")
 }
 
 fn probe_json(probed: &Probed) -> String {
-    let per_s = probed.per_s.replace(',', "");
-    format!("{}\n", json!({ "measure": "fsync", "per_s": per_s, "latencies": probed.latencies }))
+    let Probed { place, syncs, elapsed_ns, latencies } = probed;
+    let found = json!({
+        "place": place.name(),
+        "syncs": syncs,
+        "elapsed_ns": elapsed_ns,
+        "latencies": latencies,
+    });
+    format!("{}\n", json!({ "measure": "fsync", "found": found }))
 }
 
 // For people.

@@ -22,7 +22,7 @@ pub use closed_loop::Operation;
 use control::{Control, Failure};
 use hdrhistogram::Histogram;
 pub use http::Endpoint;
-pub use probe::fsyncs;
+pub use probe::{Place, fsyncs};
 use serde::Serialize;
 
 use closed_loop::{Load, Tally};
