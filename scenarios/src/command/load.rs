@@ -3,13 +3,18 @@
 //! Exit status: 0 all was measured; 1 something failed or was refused, and the report says what;
 //! 2 it could not be measured at all. What the figures are is judged by nobody here.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use indicatif::ProgressBar;
 use serde_json::json;
 
+use crate::command::args::TwinFormat;
 use crate::command::figures::{count, duration, per_second};
+use crate::command::run::create;
 use crate::command::table::Table;
 use crate::command::{Host, Refusal};
 use crate::load::{
@@ -83,8 +88,11 @@ pub(super) struct LoadArgs {
     #[arg(long, value_name = "DIR", group = "what")]
     data_probe: Option<PathBuf>,
     /// How the report is written
-    #[arg(long, value_enum, default_value_t = super::args::TwinFormat::Table)]
-    format: super::args::TwinFormat,
+    #[arg(long, value_enum, default_value_t = TwinFormat::Table)]
+    format: TwinFormat,
+    /// Write the report to this file as well, one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    json_lines: Option<PathBuf>,
 }
 
 /// An operation as it is typed.
@@ -110,37 +118,43 @@ impl From<Word> for Operation {
 
 /// Probes the disk if that is asked for, then measures the endpoint if there is one.
 pub(super) fn load(args: &LoadArgs, host: &mut Host<'_>) -> Result<i32, Refusal> {
-    let people = args.format == super::args::TwinFormat::Table;
+    let endpoint = args.endpoint.as_deref().map(Endpoint::parse).transpose().map_err(Refusal)?;
+    let bar = host.bar(1);
+    let mut file = args.json_lines.as_deref().map(create).transpose()?;
+    let mut write = |people: String, programs: String| -> std::io::Result<()> {
+        if let Some(file) = &mut file {
+            file.write_all(programs.as_bytes())?;
+        }
+        let text = if args.format == TwinFormat::Table { people } else { programs };
+        host.out.write_all(text.as_bytes())
+    };
     if let Some(directory) = &args.data_probe {
         for place in [Place::Appended, Place::Reserved] {
-            let probed = probe(directory, place, host)?;
-            let text = if people { probe_text(&probed) } else { probe_json(&probed) };
-            host.out.write_all(text.as_bytes())?;
+            let probed = probe(directory, place, host.interrupted)?;
+            write(probe_text(&probed), probe_json(&probed))?;
         }
     }
-    let Some(url) = &args.endpoint else {
+    let Some(endpoint) = endpoint else {
         return Ok(0);
     };
-    let endpoint = Endpoint::parse(url).map_err(Refusal)?;
-    let report = measured(&endpoint, args, host)?;
-    let text = if people { text(url, args, &report) } else { json_lines(url, &report) };
-    host.out.write_all(text.as_bytes())?;
+    let report = measured(&endpoint, args, host.interrupted, &bar);
+    bar.finish_and_clear();
+    let report = report?;
+    write(text(&endpoint.host, args, &report), json_lines(&endpoint.host, &report))?;
     Ok(i32::from(!report.clean()))
 }
 
-fn measured(endpoint: &Endpoint, args: &LoadArgs, host: &Host<'_>) -> Result<Report, Refusal> {
-    let bar = host.bar(1);
-    let report = measure(
-        &Run {
-            endpoint,
-            table: &format!("stillpoint-load-{}", std::process::id()),
-            stop: host.interrupted,
-            progress: &|what| bar.set_message(what.to_string()),
-        },
-        &plan(args),
-    );
-    bar.finish_and_clear();
-    report.map_err(|what| Refusal(format!("cannot measure '{}': {what}", endpoint.host)))
+fn measured(
+    endpoint: &Endpoint,
+    args: &LoadArgs,
+    stop: &AtomicBool,
+    bar: &ProgressBar,
+) -> Result<Report, Refusal> {
+    let table = format!("stillpoint-load-{}", std::process::id());
+    let progress = |what: &str| bar.set_message(what.to_string());
+    let run = Run { endpoint, table: &table, stop, progress: &progress };
+    measure(&run, &plan(args))
+        .map_err(|what| Refusal(format!("cannot measure '{}': {what}", endpoint.host)))
 }
 
 fn plan(args: &LoadArgs) -> Plan {
@@ -173,8 +187,8 @@ struct Probed {
     latencies: Latencies,
 }
 
-fn probe(directory: &Path, place: Place, host: &Host<'_>) -> Result<Probed, Refusal> {
-    let found = fsyncs(directory, place, PROBE_TIME, host.interrupted).map_err(|error| {
+fn probe(directory: &Path, place: Place, stop: &AtomicBool) -> Result<Probed, Refusal> {
+    let found = fsyncs(directory, place, PROBE_TIME, stop).map_err(|error| {
         let shown = directory.display();
         Refusal(format!("cannot probe '{shown}': {error}; possible: a directory to write in"))
     })?;
@@ -203,8 +217,8 @@ fn probe_json(probed: &Probed) -> String {
 
 // For people.
 
-fn text(url: &str, args: &LoadArgs, report: &Report) -> String {
-    let mut text = format!("{url}: {} keys, items of {} bytes\n\n", count(args.keys), args.bytes);
+fn text(host: &str, args: &LoadArgs, report: &Report) -> String {
+    let mut text = format!("{host}: {} keys, items of {} bytes\n\n", count(args.keys), args.bytes);
     let mut speeds = Table::new(&SPEED_HEADERS, &[0], &[]);
     report.speeds.iter().for_each(|it| speeds.row(speed_row(it)));
     text += &speeds.draw();
@@ -281,9 +295,9 @@ fn interference_text(found: &Interference) -> String {
 
 // For programs: one object a line.
 
-fn json_lines(url: &str, report: &Report) -> String {
+fn json_lines(host: &str, report: &Report) -> String {
     let line = |measure: &str, value: serde_json::Value| {
-        format!("{}\n", json!({ "measure": measure, "endpoint": url, "found": value }))
+        format!("{}\n", json!({ "measure": measure, "endpoint": host, "found": value }))
     };
     let mut text = String::new();
     text.extend(report.speeds.iter().map(|it| line("load", json!(it))));

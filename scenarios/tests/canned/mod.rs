@@ -6,13 +6,13 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 
 /// What an endpoint says to an operation with this body: HTTP status and body.
-pub trait Script: Fn(&str, &str) -> (u16, String) + Send + Sync + 'static {}
+pub(crate) trait Script: Fn(&str, &str) -> (u16, String) + Send + Sync + 'static {}
 
 impl<F: Fn(&str, &str) -> (u16, String) + Send + Sync + 'static> Script for F {}
 
 /// Starts an endpoint on a free port; it lives as long as the process. Returns its URL.
 #[expect(clippy::disallowed_methods, reason = "a real server has threads of its own")]
-pub fn start(script: impl Script) -> String {
+pub(crate) fn start(script: impl Script) -> String {
     let script = Arc::new(script);
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("the port is known");
