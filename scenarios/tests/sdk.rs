@@ -8,7 +8,10 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::client::Waiters;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
-use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::config::{
+    AsyncSleep, BehaviorVersion, Credentials, Region, Sleep, StalledStreamProtectionConfig,
+};
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::operation::create_backup::CreateBackupError;
 use aws_sdk_dynamodb::operation::describe_backup::DescribeBackupError;
@@ -33,6 +36,16 @@ const WAIT_MAX: Duration = Duration::from_secs(60);
 
 type Item = BTreeMap<String, AttributeValue>;
 
+/// Sleeps little: the SDK's waiters ask again after 20 seconds.
+#[derive(Debug)]
+struct Impatient;
+
+impl AsyncSleep for Impatient {
+    fn sleep(&self, time: Duration) -> Sleep {
+        Sleep::new(tokio::time::sleep(time.min(Duration::from_millis(20))))
+    }
+}
+
 /// A client that does not retry: what fails shall be seen, and a retried CreateBackup makes two.
 fn client(endpoint: &str) -> Client {
     let http = aws_smithy_http_client::Builder::new().build_http();
@@ -42,7 +55,11 @@ fn client(endpoint: &str) -> Client {
         .endpoint_url(endpoint)
         .http_client(http)
         .region(Region::new("us-east-1"))
-        .retry_config(RetryConfig::disabled());
+        .retry_config(RetryConfig::disabled())
+        // These would measure their time by sleeping.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .timeout_config(TimeoutConfig::disabled())
+        .sleep_impl(Impatient);
     Client::from_conf(config.build())
 }
 
