@@ -95,7 +95,7 @@ mod tests {
             let time = Duration::from_millis(50);
             let stop = AtomicBool::new(false);
             let latencies = fsyncs(directory.path(), place, time, &stop).expect("a disk");
-            assert!(latencies.len() > 0 && latencies.max() > 1_000, "a sync takes microseconds");
+            assert!(latencies.max() > 1_000, "a sync takes microseconds");
             let left = std::fs::read_dir(directory.path()).expect("it is there").count();
             assert_eq!(left, 0, "{place:?}");
         }

@@ -95,9 +95,9 @@ impl Template {
 fn item(item_bytes: u64) -> String {
     let filling = "x".repeat((item_bytes as usize).saturating_sub(FIXED_BYTES).max(1));
     // A number must not begin with zeros if it is to come back as it was sent; hence the one.
-    format!(
-        r#"{{"pk":{{"S":"k{KEY_HOLE}"}},"version":{{"N":"1{VERSION_HOLE}"}},"filling":{{"S":"{filling}"}}}}"#
-    )
+    let key = format!(r#""pk":{{"S":"k{KEY_HOLE}"}}"#);
+    let version = format!(r#""version":{{"N":"1{VERSION_HOLE}"}}"#);
+    format!(r#"{{{key},{version},"filling":{{"S":"{filling}"}}}}"#)
 }
 
 fn places(bytes: &[u8], hole: &[u8]) -> Vec<usize> {
