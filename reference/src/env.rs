@@ -87,11 +87,14 @@ pub trait File: Clone + 'static {
     /// Reads up to `len` bytes at `offset`: fewer where the file ends.
     fn read_at(&self, offset: u64, len: usize) -> impl Future<Output = io::Result<Bytes>>;
     /// The bytes that [`File::read_at`] would give, at once and on this thread. Whoever uses it
-    /// owes the disk the time of the read, and pays it with [`File::read_at`] before answering.
+    /// owes the disk the time of the read, and pays it with [`File::pay_read`] before answering.
     ///
     /// # Errors
     /// The disk cannot read.
     fn read_now(&self, offset: u64, len: usize) -> io::Result<Bytes>;
+    /// Has the disk take the time that a [`File::read_now`] of this cost. On a real machine it was
+    /// spent by then, and this returns at once.
+    fn pay_read(&self, offset: u64, len: usize) -> impl Future<Output = ()>;
     /// The length of the file in bytes.
     fn size(&self) -> impl Future<Output = io::Result<u64>>;
     /// The same file, for work that can wait: its operations yield to those of others.

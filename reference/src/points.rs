@@ -66,6 +66,8 @@ pub const SNAPSHOT_INSTALLED: &str = "snapshot.installed";
 pub const STORAGE_FAILED: &str = "node.storage_failed";
 /// A disk without space keeps a node's log waiting (detail: for how many nanoseconds).
 pub const DISK_FULL: &str = "log.disk_full";
+/// A disk that kept a node's log waiting has space again (detail: 0).
+pub const DISK_HAS_SPACE: &str = "log.disk_has_space";
 /// A node's log is compacted (detail: bytes that are left of it).
 pub const LOG_COMPACTED: &str = "log.compacted";
 

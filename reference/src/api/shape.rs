@@ -21,10 +21,14 @@ fn is_name_text(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
 }
 
+/// So many violations are told; the others are counted.
+const TOLD_MAX: usize = 10;
+
 /// Collects violations, then refuses all of them at once.
 #[derive(Default)]
 pub(crate) struct Shape {
-    violations: Vec<String>,
+    detected: usize,
+    told: Vec<String>,
 }
 
 impl Shape {
@@ -79,9 +83,9 @@ impl Shape {
     /// A member that is required, and absent.
     #[must_use]
     pub(crate) fn absent(mut self, field: &str) -> Self {
-        self.violations.push(format!(
-            "Value null at '{field}' failed to satisfy constraint: Member must not be null"
-        ));
+        self.note(|| {
+            format!("Value null at '{field}' failed to satisfy constraint: Member must not be null")
+        });
         self
     }
 
@@ -95,12 +99,12 @@ impl Shape {
 
     /// Refuses if anything was wrong.
     pub(crate) fn finish(self) -> Result<(), ValidationError> {
-        let detected = match self.violations.len() {
+        let detected = match self.detected {
             0 => return Ok(()),
             1 => "1 validation error detected".to_owned(),
             count => format!("{count} validation errors detected"),
         };
-        Err(ValidationError::new(format!("{detected}: {}", self.violations.join("; "))))
+        Err(ValidationError::new(format!("{detected}: {}", self.told.join("; "))))
     }
 
     fn violate(
@@ -109,8 +113,16 @@ impl Shape {
         value: impl std::fmt::Display,
         must: std::fmt::Arguments<'_>,
     ) {
-        self.violations.push(format!(
-            "Value '{value}' at '{field}' failed to satisfy constraint: Member must {must}"
-        ));
+        self.note(|| {
+            format!("Value '{value}' at '{field}' failed to satisfy constraint: Member must {must}")
+        });
+    }
+
+    /// What a request costs must not grow with what is wrong with it.
+    fn note(&mut self, violation: impl FnOnce() -> String) {
+        self.detected += 1;
+        if self.told.len() < TOLD_MAX {
+            self.told.push(violation());
+        }
     }
 }

@@ -8,11 +8,10 @@ mod disk;
 mod objects;
 
 pub use disk::{Disk, DiskFile, Folder};
-pub use objects::local_objects;
+pub use objects::Objects;
 
 use crate::env::{Address, Env, File, ObjectError, Observed};
 use bytes::Bytes;
-use object_store::ObjectStore;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use std::cell::RefCell;
@@ -37,7 +36,7 @@ pub struct Resources {
     /// Its files.
     pub disk: Arc<dyn Disk>,
     /// Where its archive stands.
-    pub objects: Arc<dyn ObjectStore>,
+    pub objects: Objects,
     /// Datagrams for it, each with its sender.
     pub incoming: UnboundedReceiver<(Address, Bytes)>,
     /// What it sends, each with its receiver.
@@ -58,7 +57,7 @@ struct Inner {
     begun: Instant,
     dice: RefCell<ChaCha8Rng>,
     disk: Arc<dyn Disk>,
-    objects: Arc<dyn ObjectStore>,
+    objects: Objects,
     incoming: RefCell<UnboundedReceiver<(Address, Bytes)>>,
     outgoing: UnboundedSender<(Address, Bytes)>,
     observer: Observer,
@@ -148,6 +147,9 @@ impl File for MachineFile {
     fn read_now(&self, offset: u64, len: usize) -> io::Result<Bytes> {
         self.0.read_at(offset, len)
     }
+
+    // It was paid when it was read.
+    async fn pay_read(&self, _offset: u64, _len: usize) {}
 
     async fn size(&self) -> io::Result<u64> {
         self.run(|file| file.size()).await
@@ -248,19 +250,19 @@ impl Env for MachineEnv {
     }
 
     async fn put_if_absent(&self, key: &str, object: Bytes) -> Result<(), ObjectError> {
-        objects::put_if_absent(&*self.inner.objects, key, object).await
+        self.inner.objects.put_if_absent(key, object).await
     }
 
     async fn get(&self, key: &str) -> Result<Bytes, ObjectError> {
-        objects::get(&*self.inner.objects, key).await
+        self.inner.objects.get(key).await
     }
 
     async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Bytes, ObjectError> {
-        objects::get_range(&*self.inner.objects, key, range).await
+        self.inner.objects.get_range(key, range).await
     }
 
     async fn delete(&self, key: &str) -> Result<(), ObjectError> {
-        objects::delete(&*self.inner.objects, key).await
+        self.inner.objects.delete(key).await
     }
 
     fn observe(&self, seen: Observed<'_>) {
@@ -272,7 +274,7 @@ impl Env for MachineEnv {
 ///
 /// # Errors
 /// The task panicked.
-async fn without_panic(task: impl Future<Output = ()>) -> Result<(), String> {
+pub(crate) async fn without_panic(task: impl Future<Output = ()>) -> Result<(), String> {
     let mut task = pin!(task);
     poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(cx))) {
         Ok(poll) => poll.map(Ok),

@@ -327,12 +327,13 @@ impl Catalog {
             BillingMode::Provisioned => {
                 let ProvisionedThroughput { read_capacity_units, write_capacity_units } =
                     spec.throughput;
-                let units =
-                    read_capacity_units.max(0) as u64 + 3 * write_capacity_units.max(0) as u64;
+                let writes = (write_capacity_units.max(0) as u64).saturating_mul(3);
+                let units = writes.saturating_add(read_capacity_units.max(0) as u64);
                 units.div_ceil(3_000).max(1)
             }
         };
-        HashRange::tiles(u32::try_from(count.min(1 << 16)).expect("bounded"))
+        let max = self.cluster.partitions_max.max(1);
+        HashRange::tiles(u32::try_from(count).unwrap_or(max).min(max))
     }
 
     fn new_table(

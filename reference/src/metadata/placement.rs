@@ -20,6 +20,8 @@ pub struct Cluster {
     pub nodes: Vec<NodeInfo>,
     /// How many partitions a table in on-demand mode begins with.
     pub partitions_on_demand: u32,
+    /// How many partitions a table begins with at most, whatever throughput it asks for.
+    pub partitions_max: u32,
     /// The Region in ARNs.
     pub region: String,
     /// The account number in ARNs.
@@ -31,6 +33,12 @@ impl Cluster {
     #[must_use]
     pub fn node_ids(&self) -> Vec<NodeId> {
         self.nodes.iter().map(|it| it.id).collect()
+    }
+
+    /// Whether there is one node only: what it loses, nobody can give back.
+    #[must_use]
+    pub fn is_one_node(&self) -> bool {
+        self.nodes.len() == 1
     }
 
     /// The ARN of a table of this name.
@@ -72,6 +80,7 @@ mod tests {
         let cluster = Cluster {
             nodes,
             partitions_on_demand: 4,
+            partitions_max: 1 << 16,
             region: "local".into(),
             account: "000000000000".into(),
         };

@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 fn cluster() -> Cluster {
     let nodes = (0..3).map(|it| NodeInfo { id: NodeId(it), zone: it as u8 }).collect();
     let (region, account) = ("local".into(), "000000000000".into());
-    Cluster { nodes, partitions_on_demand: 3, region, account }
+    Cluster { nodes, partitions_on_demand: 3, partitions_max: 1 << 16, region, account }
 }
 
 fn spec() -> TableSpec {

@@ -7,19 +7,21 @@ use super::log_writer::{LogError, LogWriter};
 use super::message::LogRecord;
 use super::shell::{Shell, Surface};
 use crate::archive;
-use crate::env::Env;
+use crate::env::{Env, Observed};
 use crate::ids::{Incarnation, NodeId, PartitionId};
 use crate::mutants::Mutants;
-use crate::store::{Checkpoint, Opened};
+use crate::partition::StoreFault;
+use crate::points;
+use crate::store::{self, Checkpoint, OnDamage, Opened};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc::{self, UnboundedReceiver};
 
 /// Why a node could not start.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +35,13 @@ pub enum BootError {
     /// Its items could not be opened.
     #[error("the items at rest cannot be opened: {0}")]
     Items(io::Error),
+    /// It ran until its items could not be read or written, and no other node has them.
+    #[error(
+        "the items at rest cannot be used any more: {}; nothing was changed, start the node again \
+         to see what the disk holds",
+        .0.why
+    )]
+    ItemsFailed(StoreFault),
     /// Its first record could not be written.
     #[error("the log cannot be written: {0}")]
     Io(#[from] io::Error),
@@ -57,33 +66,43 @@ pub async fn serve<E: Env, M: Mutants>(
     // No promise and no message may carry this incarnation before it is durable.
     log.write(&[LogRecord::Started(times)]).await?;
     let incarnation = Incarnation(times);
-    let (checkpoint, images) = open_checkpoint(&env, config.me).await.map_err(BootError::Items)?;
+    let on_damage = on_damage(&config, &records);
+    let opened = open_checkpoint(&env, config.me, on_damage).await;
+    let (checkpoint, images) = opened.map_err(BootError::Items)?;
     let base = Rc::new(checkpoint.clone());
     let found = Found { records, lsn: log.lsn_durable(), images, base };
     let core = Core::new(config, mutants, found, incarnation, env.now_ns());
     let (inputs, arriving) = mpsc::unbounded_channel();
     let (log_jobs, log_queue) = mpsc::unbounded_channel();
     let surface = Surface { checkpoint, log: log_jobs, log_bytes: log.log_bytes() };
-    let shell = Shell::new(env.clone(), core, inputs.clone(), surface);
-    let (failed, failure) = oneshot::channel();
+    let (failed, failure) = mpsc::unbounded_channel();
+    let shell = Shell::new(env.clone(), core, inputs.clone(), surface, failed.clone());
     env.spawn("log", async move {
         if let Err(why) = log.run(log_queue, inputs).await {
-            let _ = failed.send(why);
+            let _ = failed.send(BootError::LogFailed(why));
         }
     });
     env.spawn("checkpoint", keeper::keep_checkpoints(shell.clone()));
     env.spawn("archive", archive::keep_archiving(shell.clone()));
-    Err(BootError::LogFailed(run_until_failure(shell.run(arriving), failure).await))
+    Err(run_until_failure(shell.run(arriving), failure).await)
 }
 
-/// Runs the node; it ends only with its log.
+/// What becomes of damaged items. A cluster of one node whose log has been compacted has them
+/// nowhere else.
+fn on_damage(config: &Config, records: &[LogRecord]) -> OnDamage {
+    let compacted = records.iter().any(|it| matches!(it, LogRecord::Compacted { .. }));
+    let only_copy = config.cluster.is_one_node() && compacted;
+    if only_copy { OnDamage::Keep } else { OnDamage::Discard }
+}
+
+/// Runs the node; it ends only with its storage.
 async fn run_until_failure(
     run: impl Future<Output = ()>,
-    mut failure: oneshot::Receiver<io::Error>,
-) -> io::Error {
+    mut failure: UnboundedReceiver<BootError>,
+) -> BootError {
     let mut run = pin!(run);
     poll_fn(|cx| {
-        if let Poll::Ready(Ok(why)) = Pin::new(&mut failure).poll(cx) {
+        if let Poll::Ready(Some(why)) = failure.poll_recv(cx) {
             return Poll::Ready(why);
         }
         let _ = run.as_mut().poll(cx);
@@ -92,21 +111,34 @@ async fn run_until_failure(
     .await
 }
 
-/// The checkpoint and the images in it. One that is damaged is a fresh one with none: what it held
-/// comes back from the logs and from the leaders.
+/// The checkpoint and the images in it. One that is damaged is a fresh one with none, unless it is
+/// to be kept: what it held comes back from the logs and from the leaders.
 async fn open_checkpoint<E: Env>(
     env: &E,
     node: NodeId,
+    on_damage: OnDamage,
 ) -> io::Result<(Checkpoint<E>, BTreeMap<PartitionId, Bytes>)> {
-    let (Opened::Sound(checkpoint) | Opened::Fresh(checkpoint, _)) =
-        Checkpoint::open(env, node).await?;
-    if let Ok(images) = checkpoint.images() {
-        return Ok((checkpoint, images));
+    let checkpoint = open_telling(env, node, on_damage).await?;
+    match checkpoint.images() {
+        Ok(images) => return Ok((checkpoint, images)),
+        Err(fault) if on_damage == OnDamage::Keep => return Err(store::damaged(&fault.why)),
+        Err(_) => checkpoint.discard().await?,
     }
-    checkpoint.discard().await?;
-    let (Opened::Sound(checkpoint) | Opened::Fresh(checkpoint, _)) =
-        Checkpoint::open(env, node).await?;
-    Ok((checkpoint, BTreeMap::new()))
+    Ok((open_telling(env, node, on_damage).await?, BTreeMap::new()))
+}
+
+async fn open_telling<E: Env>(
+    env: &E,
+    node: NodeId,
+    on_damage: OnDamage,
+) -> io::Result<Checkpoint<E>> {
+    match Checkpoint::open(env, node, on_damage).await? {
+        Opened::Sound(checkpoint) | Opened::Fresh(checkpoint, None) => Ok(checkpoint),
+        Opened::Fresh(checkpoint, Some(_)) => {
+            env.observe(Observed::Point { name: points::CHECKPOINT_LOST, detail: 0 });
+            Ok(checkpoint)
+        }
+    }
 }
 
 impl BootError {
@@ -115,7 +147,10 @@ impl BootError {
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Log(LogError::Io(_)) | Self::LogFailed(_) | Self::Io(_) => true,
-            Self::Items(why) => why.kind() != io::ErrorKind::Unsupported,
+            Self::ItemsFailed(_) => true,
+            Self::Items(why) => {
+                !matches!(why.kind(), io::ErrorKind::Unsupported | io::ErrorKind::InvalidData)
+            }
             Self::Log(LogError::Wal(_) | LogError::Record { .. }) => false,
         }
     }

@@ -6,7 +6,7 @@ use crate::env::{Env, timeout};
 use crate::mutants::Mutants;
 use crate::partition::StoreFault;
 use crate::points;
-use crate::store::{Checkpoint, Opened};
+use crate::store::{Checkpoint, OnDamage, Opened};
 
 /// Pauses between tries to found a fresh checkpoint, in nanoseconds.
 const REFOUND_NS: u64 = 1_000_000_000;
@@ -52,7 +52,7 @@ fn compact_log<E: Env, M: Mutants>(shell: &Shell<E, M>) {
 pub(super) async fn refound<E: Env, M: Mutants>(shell: Shell<E, M>, _fault: StoreFault) {
     loop {
         if shell.checkpoint().discard().await.is_ok() {
-            let opened = Checkpoint::open(shell.env(), shell.me()).await;
+            let opened = Checkpoint::open(shell.env(), shell.me(), OnDamage::Discard).await;
             if let Ok(Opened::Sound(fresh) | Opened::Fresh(fresh, _)) = opened {
                 return shell.refound(fresh);
             }

@@ -222,44 +222,63 @@ impl<E: Env> LogWriter<E> {
 }
 
 /// Waits for space: longer each time, and nothing is acknowledged meanwhile.
-struct SpaceWait(u64);
+struct SpaceWait<'a, E: Env> {
+    env: &'a E,
+    next_ns: u64,
+}
 
-impl SpaceWait {
-    fn new() -> Self {
-        Self(SPACE_WAIT_NS)
+impl<'a, E: Env> SpaceWait<'a, E> {
+    fn new(env: &'a E) -> Self {
+        Self { env, next_ns: SPACE_WAIT_NS }
     }
 
-    async fn wait<E: Env>(&mut self, env: &E) {
-        env.observe(Observed::Point { name: points::DISK_FULL, detail: self.0 });
-        env.sleep_until(env.now_ns() + self.0).await;
-        self.0 = (2 * self.0).min(SPACE_WAIT_NS_MAX);
+    async fn wait(&mut self) {
+        self.env.observe(Observed::Point { name: points::DISK_FULL, detail: self.next_ns });
+        self.env.sleep_until(self.env.now_ns() + self.next_ns).await;
+        self.next_ns = (2 * self.next_ns).min(SPACE_WAIT_NS_MAX);
+    }
+}
+
+impl<E: Env> Drop for SpaceWait<'_, E> {
+    fn drop(&mut self) {
+        if self.next_ns > SPACE_WAIT_NS {
+            self.env.observe(Observed::Point { name: points::DISK_HAS_SPACE, detail: 0 });
+        }
     }
 }
 
 /// Appends at `end`. Where there is no space, it waits until there is: what was written in part is
 /// cut off first.
 async fn append_whole<E: Env>(env: &E, file: &E::File, end: u64, bytes: Bytes) -> io::Result<()> {
-    let mut space = SpaceWait::new();
+    let mut space = SpaceWait::new(env);
     loop {
         match file.append(bytes.clone()).await {
             Err(why) if why.kind() == io::ErrorKind::StorageFull => {
                 file.truncate(end).await?;
-                space.wait(env).await;
+                space.wait().await;
             }
             outcome => return outcome,
         }
     }
 }
 
-/// Creates a file; a directory without space for its name is waited for.
+/// Creates a file. A directory without space for its name is waited for, and so is a process with
+/// too many files open.
 async fn create<E: Env>(env: &E, path: &str) -> io::Result<E::File> {
-    let mut space = SpaceWait::new();
+    let mut space = SpaceWait::new(env);
     loop {
         match env.create(path).await {
-            Err(why) if why.kind() == io::ErrorKind::StorageFull => space.wait(env).await,
+            Err(why) if why.kind() == io::ErrorKind::StorageFull || is_out_of_files(&why) => {
+                space.wait().await;
+            }
             outcome => return outcome,
         }
     }
+}
+
+/// Too many files open, in this process (EMFILE) or on this machine (ENFILE).
+fn is_out_of_files(why: &io::Error) -> bool {
+    matches!(why.raw_os_error(), Some(23 | 24))
 }
 
 /// Removes segments, one at a time: of several names that were not synced, any may come back, and

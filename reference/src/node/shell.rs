@@ -1,5 +1,6 @@
 //! The thin shell: it waits, carries inputs to the core and outputs from it, and runs flows.
 
+use super::boot::BootError;
 use super::core::{Committed, Core, Flow, Input, Output};
 use super::keeper;
 use super::log_writer::LogJob;
@@ -63,6 +64,8 @@ struct Inner<E: Env, M> {
     archiving: Mutex<u64>,
     restoring: RefCell<restore::Workers>,
     parts: RefCell<archive::Parts>,
+    /// Told why the process must end.
+    failed: UnboundedSender<BootError>,
 }
 
 /// Something that arrived from outside.
@@ -78,6 +81,7 @@ impl<E: Env, M: Mutants> Shell<E, M> {
         core: Core<M>,
         inputs: UnboundedSender<Input>,
         surface: Surface<E>,
+        failed: UnboundedSender<BootError>,
     ) -> Self {
         // Answers to calls of an earlier incarnation must not be taken for answers to these.
         let next_call = Cell::new(core.incarnation().0 << 40);
@@ -97,6 +101,7 @@ impl<E: Env, M: Mutants> Shell<E, M> {
             archiving: Mutex::new(0),
             restoring: RefCell::default(),
             parts: RefCell::default(),
+            failed,
         };
         Self { inner: Rc::new(inner) }
     }
@@ -374,8 +379,13 @@ impl<E: Env, M: Mutants> Shell<E, M> {
             self.inner.checkpoint_wanted.notify_one();
         }
         let fault = self.inner.core.borrow_mut().take_fault();
-        if let Some(fault) = fault {
-            self.env().spawn("refound", keeper::refound(self.clone(), fault));
+        match fault {
+            None => {}
+            // Nobody else has what the checkpoint holds: it may be sound at the next start.
+            Some(fault) if self.core().config().cluster.is_one_node() => {
+                let _ = self.inner.failed.send(BootError::ItemsFailed(fault));
+            }
+            Some(fault) => self.env().spawn("refound", keeper::refound(self.clone(), fault)),
         }
     }
 

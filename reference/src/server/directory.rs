@@ -20,7 +20,7 @@ impl Directory {
             let path = path.to_owned();
             move |why| ServeError::Directory { path, why }
         };
-        std::fs::create_dir_all(root).map_err(failed(root))?;
+        make(root).map_err(failed(root))?;
         let path = root.join("lock");
         let options = OpenOptions::new().write(true).create(true).truncate(false).to_owned();
         let lock = options.open(&path).map_err(failed(&path))?;
@@ -45,6 +45,19 @@ impl Directory {
     /// Where the archive's objects stand.
     pub(super) fn archive(&self) -> PathBuf {
         self.root.join("archive")
+    }
+}
+
+/// Makes a directory and those that it stands in, each durable in its parent.
+fn make(dir: &Path) -> io::Result<()> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    let parent = dir.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    make(parent)?;
+    match std::fs::create_dir(dir) {
+        Err(why) if why.kind() != io::ErrorKind::AlreadyExists => Err(why),
+        _ => sync(parent),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The way to the node: requests go in as datagrams of one client, answers are given to those who
 //! wait for them. It is the way that requests take in the simulator, too.
 
-use crate::api::{ListTablesInput, Request, Response, WireError};
+use crate::api::{ExceptionName, ListTablesInput, Request, Response, WireError};
 use crate::env::Address;
 use crate::node::Wire;
 use bytes::Bytes;
@@ -21,6 +21,19 @@ pub(super) struct Gate {
     /// No number is used twice in the life of a process, and the node lives no longer.
     next: Cell<u64>,
     waiting: RefCell<BTreeMap<u64, oneshot::Sender<Answer>>>,
+    /// The disk is full.
+    full: Cell<bool>,
+}
+
+/// A write that was not let in.
+fn full() -> WireError {
+    let exception = ExceptionName::InternalServerError;
+    WireError {
+        exception,
+        http_status: exception.http_status(),
+        message: "the disk is full: nothing was done; try again when it has space".to_owned(),
+        retryable: exception.retryable(),
+    }
 }
 
 /// Nobody waits any more once this is dropped.
@@ -34,12 +47,25 @@ impl Drop for Waiting<'_> {
 
 impl Gate {
     pub(super) fn new(to_node: UnboundedSender<(Address, Bytes)>) -> Self {
-        Self { to_node, next: Cell::new(1), waiting: RefCell::default() }
+        Self { to_node, next: Cell::new(1), waiting: RefCell::default(), full: Cell::new(false) }
+    }
+
+    /// Whether the disk is full.
+    pub(super) fn is_full(&self) -> bool {
+        self.full.get()
+    }
+
+    /// Notes whether the disk is full. What is let in then waits in memory until there is space.
+    pub(super) fn set_full(&self, full: bool) {
+        self.full.set(full);
     }
 
     /// Has the node answer a request; it does so within its own time, if only by an error. None if
     /// the node is no more.
     pub(super) async fn ask(&self, request: Request) -> Option<Answer> {
+        if self.is_full() && request.operation().writes() {
+            return Some(Err(full()));
+        }
         let id = self.next.replace(self.next.get() + 1);
         let (sender, receiver) = oneshot::channel();
         self.waiting.borrow_mut().insert(id, sender);

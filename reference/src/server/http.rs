@@ -4,12 +4,15 @@
 //! and time. What a body says is none of this file's business.
 
 use super::gate::Gate;
+use super::say;
 use crate::api::{ExceptionName, WireError};
+use crate::machine::without_panic;
 use crate::wire;
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
-use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderValue};
+use hyper::http::uri::Authority;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -17,6 +20,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use std::cell::Cell;
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -30,11 +34,12 @@ use tokio_io_timeout::TimeoutStream;
 /// What clients may ask of a server.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections at once; more wait in the operating system's queue.
+    /// Connections at once; more wait in the operating system's queue. Fewer where the process may
+    /// not open so many files.
     pub connections_max: usize,
     /// The longest body of a request, in bytes.
     pub body_bytes_max: usize,
-    /// All bodies that are being received or carried out, in bytes; more wait.
+    /// All bodies above 64 KiB that are being received or carried out, in bytes; more wait.
     pub bodies_bytes_max: usize,
     /// The head of a request, in bytes.
     pub head_bytes_max: usize,
@@ -51,7 +56,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections_max: 1_024,
+            connections_max: 512,
             // The largest item is 400 KB; escaped to its last character it takes six times that.
             body_bytes_max: 4 << 20,
             bodies_bytes_max: 64 << 20,
@@ -68,6 +73,23 @@ impl Default for Limits {
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 type Answer = Response<Full<Bytes>>;
+
+/// A body of this size takes no room from others: connections bound how many there are.
+const SMALL_BODY_BYTES: usize = 64 << 10;
+/// What is read of a body that is too large, in bytes, so that its sender gets to hear of it.
+const DRAINED_BYTES_MAX: usize = 64 << 20;
+/// For how long it is read.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
+/// Files that the process needs besides connections.
+const OTHER_FILES: usize = 128;
+
+/// How many connections the process may have open, by its soft limit on files.
+fn files_max() -> usize {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let line = limits.lines().find_map(|it| it.strip_prefix("Max open files"));
+    let soft = line.and_then(|it| it.split_whitespace().next()?.parse().ok());
+    soft.map_or(usize::MAX, |files: usize| files.saturating_sub(OTHER_FILES).max(1))
+}
 
 struct Server {
     gate: Rc<Gate>,
@@ -102,7 +124,7 @@ pub(super) async fn serve(
     let bodies = Arc::new(Semaphore::new(limits.bodies_bytes_max / 1_024));
     let ids = RequestIds { run, next: Cell::new(1) };
     let server = Rc::new(Server { gate, limits, bodies, ids });
-    let connections = Arc::new(Semaphore::new(limits.connections_max));
+    let connections = Arc::new(Semaphore::new(limits.connections_max.min(files_max())));
     let graceful = GracefulShutdown::new();
     let mut stop = pin!(stop);
     loop {
@@ -158,7 +180,10 @@ fn connect(
     let connection = graceful.watch(connection);
     spawn_local(async move {
         // However it ends, the client sees it, and nobody else is concerned.
-        let _ = connection.await;
+        let ended = without_panic(async { drop(connection.await) }).await;
+        if let Err(why) = ended {
+            say(&format!("a bug closed a connection, please report it: {why}"));
+        }
         drop(place);
     });
 }
@@ -167,6 +192,8 @@ fn connect(
 enum NotReceived {
     TooLarge,
     TooSlow,
+    Broken,
+    NoRoom,
 }
 
 impl Server {
@@ -182,6 +209,9 @@ impl Server {
             Method::GET => return answer(StatusCode::OK, TEXT, HEALTHY.into()),
             _ => return answer(StatusCode::METHOD_NOT_ALLOWED, TEXT, ONLY_POST.into()),
         }
+        if !is_addressed_here(request.headers().get(HOST)) {
+            return answer(StatusCode::MISDIRECTED_REQUEST, TEXT, ELSEWHERE.into());
+        }
         let target = request.headers().get("x-amz-target").map(HeaderValue::as_bytes);
         let target = String::from_utf8_lossy(target.unwrap_or_default()).into_owned();
         // It is there for as long as the request is.
@@ -192,7 +222,9 @@ impl Server {
                 body
             }
             Err(NotReceived::TooLarge) => return too_large(self.limits.body_bytes_max),
-            Err(NotReceived::TooSlow) => return too_slow(),
+            Err(NotReceived::TooSlow) => return closing(StatusCode::REQUEST_TIMEOUT, SLOW),
+            Err(NotReceived::Broken) => return closing(StatusCode::BAD_REQUEST, BROKEN),
+            Err(NotReceived::NoRoom) => return closing(StatusCode::SERVICE_UNAVAILABLE, BUSY),
         };
         let request = match wire::decode(&target, &body) {
             Ok(request) => request,
@@ -215,32 +247,41 @@ impl Server {
     }
 
     /// A whole body, and the room that it takes.
-    async fn receive(&self, body: Incoming) -> Result<(Bytes, OwnedSemaphorePermit), NotReceived> {
-        let limit = self.limits.body_bytes_max;
+    async fn receive(
+        &self,
+        mut body: Incoming,
+    ) -> Result<(Bytes, Option<OwnedSemaphorePermit>), NotReceived> {
+        let (limit, patience) = (self.limits.body_bytes_max, self.limits.body);
         let declared = body.size_hint().upper().map(usize::try_from);
-        let room = match declared {
+        let bytes = match declared {
             Some(Ok(bytes)) if bytes <= limit => bytes,
             // Of unknown length, in chunks.
             None => limit,
-            Some(_) => return Err(NotReceived::TooLarge),
+            Some(_) => {
+                drain(&mut body).await;
+                return Err(NotReceived::TooLarge);
+            }
         };
-        let receiving = async {
-            let room = u32::try_from(room / 1_024 + 1).unwrap_or(u32::MAX);
-            let room = Arc::clone(&self.bodies).acquire_many_owned(room).await;
-            let room = room.expect("nobody closes it");
-            Ok((collect(body, limit).await?, room))
-        };
-        timeout(self.limits.body, receiving).await.unwrap_or(Err(NotReceived::TooSlow))
+        let room = if bytes <= SMALL_BODY_BYTES { None } else { Some(self.room(bytes).await?) };
+        let collected = timeout(patience, collect(body, limit)).await;
+        Ok((collected.unwrap_or(Err(NotReceived::TooSlow))?, room))
+    }
+
+    async fn room(&self, bytes: usize) -> Result<OwnedSemaphorePermit, NotReceived> {
+        let kib = u32::try_from(bytes / 1_024 + 1).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.bodies).acquire_many_owned(kib);
+        let room = timeout(self.limits.body, room).await.map_err(|_| NotReceived::NoRoom)?;
+        Ok(room.expect("nobody closes it"))
     }
 }
 
 async fn collect(mut body: Incoming, limit: usize) -> Result<Bytes, NotReceived> {
     let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        // The connection broke: nobody is there to read the answer.
-        let frame = frame.map_err(|_| NotReceived::TooSlow)?;
+        let frame = frame.map_err(|_| NotReceived::Broken)?;
         let Ok(bytes) = frame.into_data() else { continue };
         if whole.len() + bytes.len() > limit {
+            drain(&mut body).await;
             return Err(NotReceived::TooLarge);
         }
         if body.is_end_stream() && whole.is_empty() {
@@ -251,25 +292,49 @@ async fn collect(mut body: Incoming, limit: usize) -> Result<Bytes, NotReceived>
     Ok(whole.freeze())
 }
 
+/// Reads what nobody wants: a sender that is still sending would not read the answer.
+async fn drain(body: &mut Incoming) {
+    let mut drained = 0;
+    let draining = async {
+        while drained < DRAINED_BYTES_MAX
+            && let Some(Ok(frame)) = body.frame().await
+        {
+            drained += frame.data_ref().map_or(0, Bytes::len);
+        }
+    };
+    let _ = timeout(DRAIN_PATIENCE, draining).await;
+}
+
+/// Whether a request means this machine by its own name. A page in a browser can have a name of
+/// its own point here, and must not get through.
+fn is_addressed_here(host: Option<&HeaderValue>) -> bool {
+    let Some(host) = host else { return true };
+    let Ok(authority) = Authority::try_from(host.as_bytes()) else { return false };
+    let name = authority.host().trim_matches(['[', ']']);
+    let loopback = name.parse::<IpAddr>().is_ok_and(|it| it.is_loopback());
+    loopback || name == "localhost" || name.ends_with(".localhost")
+}
+
 const HEALTHY: &str = "healthy: stillpoint\n";
 const ONLY_POST: &str = "AWS JSON 1.0 is sent with POST\n";
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.0");
 
-/// What is left of a body that was not read would be taken for the next request.
-fn closing(mut answer: Answer) -> Answer {
+const SLOW: &str = "the request did not arrive in time\n";
+const BROKEN: &str = "the body is not what HTTP says it must be\n";
+const BUSY: &str = "too many large requests at once: try again\n";
+const ELSEWHERE: &str = "the host of this server is localhost, or a loopback address\n";
+
+/// An answer behind which the connection ends: what is left of a body that was not read would be
+/// taken for the next request.
+fn closing(status: StatusCode, text: &str) -> Answer {
+    let mut answer = answer(status, TEXT, text.into());
     answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     answer
 }
 
 fn too_large(limit: usize) -> Answer {
-    let text = format!("a request may have {limit} bytes\n");
-    closing(answer(StatusCode::PAYLOAD_TOO_LARGE, TEXT, text.into()))
-}
-
-fn too_slow() -> Answer {
-    let text = "the request did not arrive in time\n";
-    closing(answer(StatusCode::REQUEST_TIMEOUT, TEXT, text.into()))
+    closing(StatusCode::PAYLOAD_TOO_LARGE, &format!("a request may have {limit} bytes\n"))
 }
 
 fn refusal(error: &WireError) -> Answer {

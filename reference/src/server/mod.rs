@@ -12,7 +12,7 @@ pub use http::Limits;
 
 use crate::env::{Env, ObjectError, Observed};
 use crate::ids::NodeId;
-use crate::machine::{Disk, Folder, MachineEnv, Resources, local_objects};
+use crate::machine::{Disk, Folder, MachineEnv, Objects, Observer, Resources};
 use crate::metadata::{Cluster, NodeInfo};
 use crate::mutants::Mutants;
 use crate::node::{self, BootError};
@@ -20,9 +20,10 @@ use crate::points;
 use directory::Directory;
 use gate::Gate;
 use std::convert::Infallible;
-use std::io;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +34,9 @@ use tokio::task::LocalSet;
 /// The Region and the account in the ARNs of a server; DynamoDB local uses the same account.
 const REGION: &str = "us-east-1";
 const ACCOUNT: &str = "000000000000";
+
+/// However much throughput a table asks for: one machine has only so much.
+const PARTITIONS_MAX: u32 = 64;
 
 /// How long a process that ends waits for the disk.
 const DISK_PATIENCE: Duration = Duration::from_secs(30);
@@ -48,13 +52,21 @@ pub struct Options {
     pub partitions: u32,
     /// What clients may ask of it.
     pub limits: Limits,
+    /// Changes the node's usual settings: tests have checkpoints and the like happen sooner.
+    pub tune: fn(&mut node::Config),
 }
 
 impl Options {
     /// The usual settings.
     #[must_use]
     pub fn new(data: &Path, listen: SocketAddr) -> Self {
-        Self { data: data.to_owned(), listen, partitions: 4, limits: Limits::default() }
+        Self {
+            data: data.to_owned(),
+            listen,
+            partitions: 4,
+            limits: Limits::default(),
+            tune: |_| {},
+        }
     }
 }
 
@@ -153,18 +165,27 @@ async fn serve<M: Mutants>(
     let (to_node, incoming) = mpsc::unbounded_channel();
     let (outgoing, from_node) = mpsc::unbounded_channel();
     let (panicked, mut panic) = mpsc::unbounded_channel();
-    let objects = local_objects(&archive);
+    let objects = Objects::in_directory(&archive);
     let objects = objects.map_err(|why| ServeError::Archive { path: archive, why })?;
-    let observer = Box::new(tell);
+    let gate = Rc::new(Gate::new(to_node));
+    let observer = tell(Rc::clone(&gate));
     let resources = Resources { disk, objects, incoming, outgoing, observer, panicked };
     let env = MachineEnv::new(resources).map_err(ServeError::Machine)?;
-    let gate = Rc::new(Gate::new(to_node));
     let run = env.draw("server.run", u64::MAX);
-    let node = node::serve(env, config(options.partitions), mutants);
+    let mut config = config(options.partitions);
+    (options.tune)(&mut config);
+    let node = node::serve(env, config, mutants);
+    let mut stop = pin!(stop);
     let serving = async {
-        gate.await_leader().await;
-        listening(address);
-        http::serve(listener, Rc::clone(&gate), options.limits, run, stop).await;
+        let began = tokio::select! {
+            biased;
+            () = &mut stop => false,
+            () = gate.await_leader() => true,
+        };
+        if began {
+            listening(address);
+            http::serve(listener, Rc::clone(&gate), options.limits, run, stop).await;
+        }
     };
     tokio::select! {
         biased;
@@ -185,25 +206,36 @@ fn config(partitions: u32) -> node::Config {
     let cluster = Cluster {
         nodes: vec![NodeInfo { id: me, zone: 0 }],
         partitions_on_demand: partitions,
+        partitions_max: PARTITIONS_MAX.max(partitions),
         region: REGION.to_owned(),
         account: ACCOUNT.to_owned(),
     };
     node::Config::new(me, cluster)
 }
 
-/// Says what a person who watches the server would want to know.
-fn tell(seen: &Observed<'_>) {
-    let Observed::Point { name, detail } = *seen else { return };
-    match name {
-        points::CHECKPOINT_LOST => {
-            eprintln!(
-                "stillpoint: the items at rest are damaged; they are built from the log again"
-            );
+/// Says what a person who watches the server would want to know, and closes the gate to writes
+/// while the disk is full.
+fn tell(gate: Rc<Gate>) -> Observer {
+    Box::new(move |seen| {
+        let Observed::Point { name, .. } = *seen else { return };
+        match name {
+            points::CHECKPOINT_LOST => {
+                say("the items at rest were damaged; they are built from the log again");
+            }
+            points::DISK_FULL if !gate.is_full() => {
+                gate.set_full(true);
+                say("the disk is full: writes are refused until there is space");
+            }
+            points::DISK_HAS_SPACE => {
+                gate.set_full(false);
+                say("the disk has space again");
+            }
+            _ => {}
         }
-        // The longest pause, so that it is said once a second.
-        points::DISK_FULL if detail >= 1_000_000_000 => {
-            eprintln!("stillpoint: the disk is full; writes wait until there is space");
-        }
-        _ => {}
-    }
+    })
+}
+
+/// On standard error, if anybody listens.
+fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "stillpoint: {line}");
 }

@@ -117,8 +117,7 @@ impl<E: Env> Inner<E> {
     /// Has the disk take the time that these reads cost.
     pub(super) async fn pay(&self, file: &E::File, reads: Vec<(u64, usize)>) {
         for (offset, len) in reads {
-            // Whether the bytes could be read was known when they were asked for.
-            let _ = file.read_at(offset, len).await;
+            file.pay_read(offset, len).await;
         }
     }
 }

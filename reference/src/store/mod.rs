@@ -40,7 +40,8 @@ mod view;
 mod writing;
 
 pub use checkpoint::{Batch, Checkpoint, PartitionBatch};
-pub use opening::{CACHE_BYTES, Opened};
+pub(crate) use opening::damaged;
+pub use opening::{CACHE_BYTES, OnDamage, Opened};
 pub use view::View;
 
 use crate::ids::{Index, PartitionId};

@@ -38,6 +38,15 @@ pub enum Opened<E: Env> {
     Fresh(Checkpoint<E>, Option<StoreFault>),
 }
 
+/// What becomes of a file that cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnDamage {
+    /// It is discarded: others have what it held.
+    Discard,
+    /// It is left as it is, and opening fails: it may be the only copy of what it holds.
+    Keep,
+}
+
 /// What a file turned out to be.
 enum Found {
     Sound(Header),
@@ -47,12 +56,25 @@ enum Found {
 
 impl<E: Env> Checkpoint<E> {
     /// Opens or creates the file of this node. Reads all that is in use, and verifies it. A file
-    /// that cannot be used is discarded, and an empty one made.
+    /// that cannot be used is discarded, and an empty one made, unless it is to be kept.
     ///
     /// # Errors
-    /// The disk fails, or the file was written by a newer version; then it is left as it is.
-    pub async fn open(env: &E, node: NodeId) -> io::Result<Opened<E>> {
-        Self::open_with_cache(env, node, CACHE_BYTES).await
+    /// The disk fails, or the file was written by a newer version; or it is to be kept, and is
+    /// missing or damaged ([`io::ErrorKind::InvalidData`]). Then it is left as it is.
+    pub async fn open(env: &E, node: NodeId, on_damage: OnDamage) -> io::Result<Opened<E>> {
+        match on_damage {
+            OnDamage::Discard => Self::open_with_cache(env, node, CACHE_BYTES).await,
+            OnDamage::Keep => Self::open_only_copy(env, node).await.map(Opened::Sound),
+        }
+    }
+
+    async fn open_only_copy(env: &E, node: NodeId) -> io::Result<Self> {
+        let file = env.open(FILE).await?;
+        match Self::load(env, file, node, CACHE_BYTES).await? {
+            Ok(Some(checkpoint)) => Ok(checkpoint),
+            Ok(None) => Err(damaged("it is empty")),
+            Err(fault) => Err(damaged(&fault.why)),
+        }
     }
 
     /// The same, with a cache of this many bytes.
@@ -204,6 +226,11 @@ async fn remove<E: Env>(env: &E) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => env.sync_dir("").await,
     }
+}
+
+/// Why a file cannot be used that is not discarded.
+pub(crate) fn damaged(why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("the file \"{FILE}\" is damaged: {why}"))
 }
 
 fn newer(version: u32) -> io::Error {

@@ -111,6 +111,7 @@ impl Cluster {
         let layout = metadata::Cluster {
             nodes: nodes.collect(),
             partitions_on_demand: 4,
+            partitions_max: 1 << 16,
             region: "us-east-1".to_owned(),
             account: "000000000000".to_owned(),
         };

@@ -12,13 +12,15 @@ mod torment;
 
 use forgetful::Forgetful;
 use serde_json::json;
-use server::{Connection, Server};
+use server::{Connection, Server, pause};
+use std::io::Read;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 use stillpoint_reference::machine::Disk;
 use stillpoint_reference::mutants::{Mutants, NoMutants};
+use stillpoint_reference::node::Config;
 use stillpoint_reference::server::{self as service, Options};
 use torment::torment;
 
@@ -42,24 +44,51 @@ fn child() {
     let Ok(words) = std::env::var(CHILD) else { return };
     let mut words = words.split(' ');
     let data = Path::new(words.next().expect("a directory"));
-    let options = Options::new(data, "127.0.0.1:0".parse().expect("an address"));
+    let mut options = Options::new(data, "127.0.0.1:0".parse().expect("an address"));
+    options.tune = soon;
+    std::thread::scope(|scope| {
+        // The parent holds the other end: when it is gone, so is this.
+        scope.spawn(|| {
+            let _ = std::io::stdin().read_to_end(&mut Vec::new());
+            std::process::exit(1);
+        });
+        serve(options, data, words.next());
+    });
+}
+
+/// Checkpoints, compactions, new segments and uploads, many in the short life of a server.
+fn soon(config: &mut Config) {
+    config.checkpoint_interval_ns = 50_000_000;
+    config.log_segment_bytes_max = 64 << 10;
+    config.log_bytes_max = 128 << 10;
+    config.log_retained_entries_max = 64;
+    config.archive_interval_ns = 100_000_000;
+}
+
+fn serve(options: Options, data: &Path, how: Option<&str>) {
     let announce = |address| println!("listening at http://{address}");
     let forgetful = || Some(Arc::new(Forgetful::open(data).expect("a disk")) as Arc<dyn Disk>);
     let never = std::future::pending();
-    let ended = match words.next() {
+    let ended = match how {
         None => service::run(options, NoMutants, None, announce, never),
         Some("forgetful") => service::run(options, NoMutants, forgetful(), announce, never),
         Some(_) => service::run(options, Early, forgetful(), announce, never),
     };
     let why = ended.err().map(|it| it.to_string());
-    panic!("it was to run until it is killed: {}", why.unwrap_or_default());
+    eprintln!("it was to run until it is killed: {}", why.unwrap_or_default());
+    // Not a panic: another thread waits for the parent.
+    std::process::exit(1);
 }
 
 fn start(data: &Path, how: &str) -> Server {
+    try_start(data, how).expect("the server starts")
+}
+
+fn try_start(data: &Path, how: &str) -> Result<Server, String> {
     let mut command = Command::new(std::env::current_exe().expect("this test's program"));
     command.args(["--exact", "child", "--nocapture", "--test-threads", "1"]);
     command.env(CHILD, format!("{}{how}", data.display()));
-    Server::spawn(command).expect("the server starts")
+    Server::spawn(command)
 }
 
 #[test]
@@ -106,11 +135,18 @@ fn a_full_disk_loses_nothing_and_writes_go_on_when_there_is_space() {
     // The server lives, and still answers what needs no space.
     let (status, _) = client.call("ListTables", &json!({})).expect("an answer");
     assert_eq!(status, 200);
+    // What is refused from now on is known not to have been done.
+    let (status, body) = put(&mut client, 2).expect("an answer");
+    assert_eq!(
+        (status, body["message"].as_str().map(|it| &it[..16])),
+        (500, Some("the disk is full"))
+    );
     std::fs::remove_file(&full).expect("it was there");
     let key = json!({"pk": {"S": "one"}});
     let get = json!({"TableName": torment::TABLE, "Key": key, "ConsistentRead": true});
-    let (status, body) = put(&mut client, 3).expect("an answer");
-    assert_eq!(status, 200, "{body}");
+    while put(&mut client, 3).expect("an answer").0 != 200 {
+        pause(10);
+    }
     let (_, body) = client.call("GetItem", &get).expect("an answer");
     assert_eq!(body["Item"]["v"]["N"], "3");
 }
@@ -159,7 +195,9 @@ fn a_disk_that_becomes_read_only_is_said_and_loses_nothing() {
         assert_eq!(status, 500, "{body}");
     }
     let said = server.last_words();
-    assert!(said.contains("the log cannot be written any more: Read-only file system"), "{said}");
+    let named = ["the log cannot be written any more", "the items at rest cannot be used any more"];
+    assert!(named.iter().any(|it| said.contains(it)), "{said}");
+    assert!(said.contains("Read-only file system"), "{said}");
     std::fs::remove_file(&control).expect("it was there");
     let server = start(data.path(), " forgetful");
     let mut client = Connection::open(server.address, patience).expect("it listens");
@@ -167,4 +205,57 @@ fn a_disk_that_becomes_read_only_is_said_and_loses_nothing() {
     let get = json!({"TableName": torment::TABLE, "Key": key, "ConsistentRead": true});
     let (_, body) = client.call("GetItem", &get).expect("an answer");
     assert_eq!(body["Item"]["v"]["N"], "1");
+}
+
+/// The items at rest are the only copy of what the log has forgotten: damage is said, and nothing
+/// is thrown away.
+#[test]
+fn the_only_copy_of_items_is_never_discarded() {
+    let data = tempfile::tempdir().expect("a temporary directory");
+    let mut server = start(data.path(), "");
+    let patience = Duration::from_secs(30);
+    let mut client = Connection::open(server.address, patience).expect("it listens");
+    torment::create_table(&mut client);
+    let log = data.path().join("node/log");
+    let body = "x".repeat(10_000);
+    let mut written = 0;
+    let first = first_segment(&log);
+    // Until the log has been compacted: its first segment is gone.
+    while first_segment(&log) == first {
+        let key = json!({"S": written.to_string()});
+        let item = json!({"pk": key, "body": {"S": body}});
+        let put = json!({"TableName": torment::TABLE, "Item": item});
+        assert_eq!(client.call("PutItem", &put).expect("an answer").0, 200);
+        written += 1;
+        assert!(written < 5_000, "the log is never compacted");
+    }
+    server.kill();
+    let items = data.path().join("node/items");
+    let sound = std::fs::read(&items).expect("the items at rest");
+    let mut rotten = sound.clone();
+    // Every block of the file's second half has a bit that is wrong.
+    let half = rotten.len() / 2;
+    (half..rotten.len()).step_by(4_096).for_each(|at| rotten[at] ^= 1);
+    std::fs::write(&items, &rotten).expect("writable");
+    let said = try_start(data.path(), "").expect_err("it must not start");
+    assert!(said.contains("the items at rest cannot be opened"), "{said}");
+    assert!(std::fs::read(&items).expect("it is there") == rotten, "nobody touched it");
+    std::fs::remove_file(&items).expect("it was there");
+    let said = try_start(data.path(), "").expect_err("it must not start");
+    assert!(said.contains("the items at rest cannot be opened"), "{said}");
+    // With its file back, everything is back.
+    std::fs::write(&items, &sound).expect("writable");
+    let server = start(data.path(), "");
+    let mut client = Connection::open(server.address, patience).expect("it listens");
+    for number in 0..written {
+        let key = json!({"pk": {"S": number.to_string()}});
+        let get = json!({"TableName": torment::TABLE, "Key": key, "ConsistentRead": true});
+        let (_, found) = client.call("GetItem", &get).expect("an answer");
+        assert_eq!(found["Item"]["body"]["S"], *body, "item {number}");
+    }
+}
+
+fn first_segment(log: &Path) -> String {
+    let names = std::fs::read_dir(log).expect("a log").map(|it| it.expect("a file").file_name());
+    names.map(|it| it.to_string_lossy().into_owned()).min().expect("a segment")
 }

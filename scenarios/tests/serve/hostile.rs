@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 fn raw(target: &str, body: &[u8]) -> Vec<u8> {
     let head = format!(
-        "POST / HTTP/1.1\r\nhost: x\r\nx-amz-target: {target}\r\ncontent-length: {}\r\n\r\n",
+        "POST / HTTP/1.1\r\nhost: localhost\r\nx-amz-target: {target}\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
     [head.as_bytes(), body].concat()
@@ -119,15 +119,63 @@ fn requests_that_are_not_http_are_refused() {
     assert_eq!(client.read_answer().expect("an answer").0, 200);
 }
 
+/// What a request costs must not grow with the number of its mistakes.
+#[test]
+fn a_million_mistakes_are_answered_with_ten() {
+    let (server, _data) = server::start();
+    let definitions = vec!["{}"; 1_000_000].join(",");
+    let body = format!(r#"{{"TableName":"music","AttributeDefinitions":[{definitions}]}}"#);
+    let mut client = connect(&server);
+    client.send(&raw("DynamoDB_20120810.CreateTable", body.as_bytes())).expect("it reads");
+    let (status, answer) = client.read_answer().expect("an answer");
+    assert_eq!(status, 400);
+    assert!(answer.len() < 2_000, "an answer of {} bytes", answer.len());
+    assert!(String::from_utf8_lossy(&answer).contains("2000001 validation errors detected"));
+}
+
+/// A page in somebody's browser may have a name of its own point here.
+#[test]
+fn only_names_of_this_machine_are_served() {
+    let (server, _data) = server::start();
+    for (host, expected) in [
+        ("localhost:8000", 200),
+        ("127.0.0.1", 200),
+        ("[::1]:8000", 200),
+        ("dynamodb.localhost", 200),
+        ("evil.example", 421),
+        ("127.0.0.1.evil.example:8000", 421),
+        ("10.0.0.1", 421),
+    ] {
+        let request = format!(
+            "POST / HTTP/1.1\r\nhost: {host}\r\nx-amz-target: DynamoDB_20120810.ListTables\r\n\
+             content-length: 2\r\n\r\n{{}}"
+        );
+        assert_eq!(status_of(&server, request.as_bytes()), Some(expected), "{host}");
+    }
+}
+
+/// Who sends too much hears of it, whether or not the length was declared.
+#[test]
+fn a_body_that_is_too_large_is_told_so() {
+    let (server, _data) = server::start();
+    let body = "x".repeat(6 << 20);
+    assert_eq!(status_of(&server, &raw("DynamoDB_20120810.PutItem", body.as_bytes())), Some(413));
+    let head = "POST / HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n";
+    let chunked = format!("{head}{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+    assert_eq!(status_of(&server, chunked.as_bytes()), Some(413));
+    let broken = format!("{head}zz\r\n");
+    assert_eq!(status_of(&server, broken.as_bytes()), Some(400));
+}
+
 /// A body in chunks has no declared length, and the same limit.
 #[test]
 fn an_endless_body_is_cut_off() {
     let (server, _data) = server::start();
     let mut client = connect(&server);
     client.send(b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n").expect("it reads");
-    let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
+    let chunk = format!("100000\r\n{}\r\n", "x".repeat(0x100000));
     let sent = (0..200).take_while(|_| client.send(chunk.as_bytes()).is_ok()).count();
-    assert!(sent < 200, "it took 12 MB");
+    assert!(sent < 200, "it took 200 MB");
 }
 
 /// A server in this process with limits of a few hundred milliseconds and ten connections.

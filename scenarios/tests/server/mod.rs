@@ -6,14 +6,18 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::thread::JoinHandle;
 use std::time::Duration;
 use tempfile::TempDir;
 
 /// A server that runs.
+#[derive(Debug)]
 pub(crate) struct Server {
     /// Where it listens.
     pub(crate) address: SocketAddr,
     child: Child,
+    /// What it says on standard error, once it has ended.
+    said: Option<JoinHandle<String>>,
     /// Kept open, so that the server can write to it.
     _stdout: BufReader<ChildStdout>,
 }
@@ -28,24 +32,22 @@ impl Server {
 
     /// A process that says on its first line where it listens; else what it said.
     pub(crate) fn spawn(mut command: Command) -> Result<Self, String> {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program can be started");
         let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
+        let said = listen(child.stderr.take().expect("it is piped"));
         let mut line = String::new();
         while !line.contains("http://") {
             line.clear();
             if stdout.read_line(&mut line).expect("its output can be read") == 0 {
-                let mut said = String::new();
-                let stderr = child.stderr.as_mut().expect("it is piped");
-                stderr.read_to_string(&mut said).expect("its output can be read");
                 child.wait().expect("it has ended");
-                return Err(said);
+                return Err(said.join().expect("it hears"));
             }
         }
         let after = line.split("http://").nth(1).expect("it is there");
         let address = after.split([',', ' ', '\n']).next().expect("a first word");
         let address = address.parse().expect("an address");
-        Ok(Self { address, child, _stdout: stdout })
+        Ok(Self { address, child, said: Some(said), _stdout: stdout })
     }
 
     /// The URL that clients are given.
@@ -74,10 +76,7 @@ impl Server {
     /// Waits until it has ended by itself, with an error; what it said on standard error.
     pub(crate) fn last_words(&mut self) -> String {
         assert!(!self.child.wait().expect("it ends").success());
-        let mut said = String::new();
-        let stderr = self.child.stderr.as_mut().expect("it is piped");
-        stderr.read_to_string(&mut said).expect("its output can be read");
-        said
+        self.said.take().expect("it is asked once").join().expect("it hears")
     }
 }
 
@@ -86,6 +85,16 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Reads to the end what a process says, so that it never waits for a reader.
+#[expect(clippy::disallowed_methods, reason = "beside a test that waits for something else")]
+fn listen(mut stream: impl Read + Send + 'static) -> JoinHandle<String> {
+    std::thread::spawn(move || {
+        let mut said = String::new();
+        let _ = stream.read_to_string(&mut said);
+        said
+    })
 }
 
 /// Waits for a server in real time.

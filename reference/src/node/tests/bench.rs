@@ -47,7 +47,8 @@ impl Bench {
         let nodes: Vec<NodeInfo> =
             (0..size).map(|it| NodeInfo { id: NodeId(it), zone: it as u8 }).collect();
         let (region, account) = ("local".into(), "000000000000".into());
-        let cluster = Cluster { nodes, partitions_on_demand: 1, region, account };
+        let cluster =
+            Cluster { nodes, partitions_on_demand: 1, partitions_max: 1 << 16, region, account };
         let core = |node| {
             let config = Config::new(NodeId(node), cluster.clone());
             Core::new(config, NoMutants, Found::nothing(), Incarnation(1), 0)

@@ -99,7 +99,8 @@ impl Solo {
     fn boot(disk: &Disk, records: Vec<LogRecord>, lives: u64, now_ns: u64) -> Core<NoMutants> {
         let nodes = vec![NodeInfo { id: NodeId(0), zone: 0 }];
         let (region, account) = ("local".into(), "000000000000".into());
-        let cluster = Cluster { nodes, partitions_on_demand: 1, region, account };
+        let cluster =
+            Cluster { nodes, partitions_on_demand: 1, partitions_max: 1 << 16, region, account };
         let mut config = Config::new(NodeId(0), cluster);
         config.log_retained_entries_max = 0;
         let (lsn, images) = (records.len() as u64, disk.0.borrow().images.clone());

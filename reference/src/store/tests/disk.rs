@@ -141,8 +141,11 @@ impl File for DiskFile {
         self.change(Op::Write(offset, bytes)).await
     }
     async fn read_at(&self, offset: u64, len: usize) -> io::Result<Bytes> {
-        self.disk.0.borrow_mut().paid.push((offset, len));
+        self.pay_read(offset, len).await;
         self.read_now(offset, len)
+    }
+    async fn pay_read(&self, offset: u64, len: usize) {
+        self.disk.0.borrow_mut().paid.push((offset, len));
     }
     fn read_now(&self, offset: u64, len: usize) -> io::Result<Bytes> {
         let state = self.disk.0.borrow();

@@ -132,7 +132,8 @@ fn commits_at_the_same_time_take_turns() {
 fn the_file_of_another_node_is_discarded_with_a_word() {
     let disk = Disk::default();
     finish(open_fresh(&disk).commit(puts(1, 0, 10, 100))).expect("the disk is well");
-    let opened = finish(Checkpoint::open(&disk, NodeId(4))).expect("the disk is well");
+    let opened = finish(Checkpoint::open(&disk, NodeId(4), super::super::OnDamage::Discard))
+        .expect("the disk is well");
     let Opened::Fresh(store, Some(why)) = opened else { panic!("it was taken for ours") };
     assert_eq!(why.why, "the file belongs to node-3, this is node-4");
     assert_eq!(content(&store), Content::default());

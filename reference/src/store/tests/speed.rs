@@ -26,7 +26,8 @@ fn commit(store: &Checkpoint<Disk>, batch: Batch) {
 /// A store with the cache that a node has.
 fn roomy() -> (Disk, Checkpoint<Disk>) {
     let disk = Disk::default();
-    let opened = finish(Checkpoint::open(&disk, NODE)).expect("the disk is well");
+    let opened = finish(Checkpoint::open(&disk, NODE, super::super::OnDamage::Discard))
+        .expect("the disk is well");
     let Opened::Fresh(store, None) = opened else { panic!("the disk was empty") };
     (disk, store)
 }
