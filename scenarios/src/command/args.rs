@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
+use crate::command::conform::ConformArgs;
+use crate::command::judge::JudgeArgs;
 use crate::report::Size;
 
 /// Takes backups of a simulated DynamoDB-like service under load and faults, restores them, and
@@ -35,6 +37,10 @@ pub(super) enum Command {
     Bench(BenchArgs),
     /// Serve one load with and without backups, and compare what clients waited for
     Twin(TwinArgs),
+    /// Drive an endpoint over HTTP, restore backups of it, and judge what they hold
+    Conform(ConformArgs),
+    /// Judge a recorded history
+    Judge(JudgeArgs),
     /// Print the hashes of a plan (what `audit` has its child process do)
     #[command(hide = true)]
     Hashes(PlanArgs),
@@ -182,7 +188,7 @@ fn seed(text: &str) -> Result<u64, String> {
     parsed.map_err(|_| format!("a seed is a whole number from 0 to {}, or 0x…", u64::MAX))
 }
 
-fn at_least_one(text: &str) -> Result<u64, String> {
+pub(super) fn at_least_one(text: &str) -> Result<u64, String> {
     whole_number(text, u64::from(u32::MAX))
 }
 
@@ -191,7 +197,7 @@ fn hunted(text: &str) -> Result<u64, String> {
     whole_number(text, 100_000)
 }
 
-fn seconds(text: &str) -> Result<u64, String> {
+pub(super) fn seconds(text: &str) -> Result<u64, String> {
     whole_number(text, 1_000_000)
 }
 

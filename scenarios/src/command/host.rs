@@ -79,10 +79,8 @@ fn listen_for_interrupts() -> Arc<AtomicBool> {
         if flag.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
         }
-        let _ = writeln!(
-            io::stderr(),
-            "\nstopping after the seeds under way; once more to stop at once"
-        );
+        let _ =
+            writeln!(io::stderr(), "\nstopping after what is under way; once more to stop at once");
     });
     interrupted
 }

@@ -7,14 +7,17 @@
 mod args;
 mod audit;
 mod bench;
+mod conform;
 mod figures;
 mod formats;
 mod host;
+mod judge;
 mod mutants;
 mod replay;
 mod run;
 mod table;
 mod twin;
+mod verdicts;
 
 use std::ffi::OsString;
 
@@ -82,6 +85,8 @@ fn dispatch(runner: &dyn Runner, cli: Cli, host: &mut Host<'_>) -> Result<i32, R
         Command::Mutants(args) => mutants::mutants(runner, &args, host),
         Command::Bench(args) => bench::bench(runner, &args, host),
         Command::Twin(args) => twin::twin(&args, host),
+        Command::Conform(args) => conform::conform(&args, host),
+        Command::Judge(args) => judge::judge(&args, host),
         Command::Hashes(args) => audit::hashes(runner, &args, host),
     }
 }
