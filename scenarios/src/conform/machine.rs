@@ -1,6 +1,6 @@
 //! A run on this machine: a thread for each client, real time, real sockets.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
 
 use crate::conform::client::Client;
@@ -42,21 +42,18 @@ impl Machine<'_> {
     #[must_use]
     pub fn run(&self, settings: &Settings, found: Option<&dyn Fn(&Recording) -> bool>) -> Run {
         let ledger = Ledger::new(self.clients, self.space);
-        let (begun, stopped, writing) =
-            (AtomicBool::new(false), AtomicBool::new(false), AtomicU32::new(0));
         let on_machine = OnMachine {
             machine: self,
             connection: Connection::new(&self.address, OPERATOR_PATIENCE),
-            begun: &begun,
-            stopped: &stopped,
-            writing: &writing,
+            writing: AtomicBool::new(false),
+            stopped: AtomicBool::new(false),
+            waiting: AtomicU32::new(0),
         };
         std::thread::scope(|scope| {
             // Also when the operator panics, the writers end, and the scope with them.
-            let _ending = SetAtEnd(&stopped);
+            let _ending = SetAtEnd(&on_machine.stopped);
             for id in 0..self.clients {
                 let (world, ledger) = (&on_machine, &ledger);
-                writing.fetch_add(1, Ordering::Relaxed);
                 scope.spawn(move || world.write(id, settings, ledger));
             }
             run(&on_machine, &ledger, settings, found)
@@ -68,17 +65,19 @@ struct SetAtEnd<'a>(&'a AtomicBool);
 
 impl Drop for SetAtEnd<'_> {
     fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.store(true, SeqCst);
     }
 }
 
 struct OnMachine<'a> {
     machine: &'a Machine<'a>,
     connection: Connection,
-    begun: &'a AtomicBool,
-    stopped: &'a AtomicBool,
-    /// How many clients have not ended.
-    writing: &'a AtomicU32,
+    /// Whether clients may ask.
+    writing: AtomicBool,
+    /// Whether clients are to end.
+    stopped: AtomicBool,
+    /// How many clients may be waiting for an answer.
+    waiting: AtomicU32,
 }
 
 impl OnMachine<'_> {
@@ -86,19 +85,47 @@ impl OnMachine<'_> {
     fn write(&self, id: u32, settings: &Settings, ledger: &Ledger) {
         let connection = Connection::new(&self.machine.address, WRITER_PATIENCE);
         let mut client = Client::new(id, &settings.table(), self.machine.space);
-        let stopped = || self.stopped.load(Ordering::Relaxed);
-        while !self.begun.load(Ordering::Relaxed) && !stopped() {
-            pause(LOOK);
-        }
-        while !stopped() {
-            let request = client.next(ledger, self.machine.now_ns);
-            let answer = connection.call(&request, epoch_s());
-            client.settle(ledger, (self.machine.now_ns)(), &answer);
-            if matches!(answer, Answer::Lost(_)) {
-                pause(BREATH);
+        while !self.stopped.load(SeqCst) {
+            match self.ask_once(&mut client, &connection, ledger) {
+                Some(Answer::Lost(_)) => pause(BREATH),
+                Some(_) => {}
+                None => pause(LOOK),
             }
         }
-        self.writing.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// The client's next request, unless the writers rest.
+    fn ask_once(
+        &self,
+        client: &mut Client,
+        connection: &Connection,
+        ledger: &Ledger,
+    ) -> Option<Answer> {
+        // Counted before it is looked: whoever sees nobody waiting sees no late request.
+        let _waiting = Counted::new(&self.waiting);
+        if !self.writing.load(SeqCst) {
+            return None;
+        }
+        let request = client.next(ledger, self.machine.now_ns);
+        let answer = connection.call(&request, epoch_s());
+        client.settle(ledger, (self.machine.now_ns)(), &answer);
+        Some(answer)
+    }
+}
+
+/// One more, for as long as it lives.
+struct Counted<'a>(&'a AtomicU32);
+
+impl<'a> Counted<'a> {
+    fn new(count: &'a AtomicU32) -> Self {
+        count.fetch_add(1, SeqCst);
+        Self(count)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, SeqCst);
     }
 }
 
@@ -116,18 +143,23 @@ impl World for OnMachine<'_> {
     }
 
     fn interrupted(&self) -> bool {
-        self.machine.interrupted.load(Ordering::Relaxed)
+        self.machine.interrupted.load(SeqCst)
     }
 
     fn start_writers(&self) {
-        self.begun.store(true, Ordering::Relaxed);
+        self.writing.store(true, SeqCst);
+    }
+
+    fn rest_writers(&self) {
+        self.writing.store(false, SeqCst);
+        while self.waiting.load(SeqCst) > 0 {
+            pause(LOOK / 10);
+        }
     }
 
     fn stop_writers(&self) {
-        self.stopped.store(true, Ordering::Relaxed);
-        while self.writing.load(Ordering::Relaxed) > 0 {
-            pause(LOOK);
-        }
+        self.stopped.store(true, SeqCst);
+        self.rest_writers();
     }
 
     fn tell(&self, text: &str) {

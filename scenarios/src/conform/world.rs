@@ -59,9 +59,11 @@ pub trait World {
     fn sleep(&self, ns: u64);
     /// Whether somebody asked to stop.
     fn interrupted(&self) -> bool;
-    /// Lets the writers begin.
+    /// Lets the writers begin, or go on.
     fn start_writers(&self);
-    /// Stops the writers and waits until each has its last answer.
+    /// Lets the writers rest, and waits until none waits for an answer.
+    fn rest_writers(&self);
+    /// Stops the writers for good, and waits until each has its last answer.
     fn stop_writers(&self);
     /// Tells a person how far things are.
     fn tell(&self, text: &str);
