@@ -21,7 +21,7 @@ pub struct Waits {
     pub p999_ns: u64,
     /// The longest of them.
     pub max_ns: u64,
-    /// The longest time in which no write was acknowledged.
+    /// The longest time in which a write waited and none was acknowledged.
     pub silence_ns: u64,
 }
 
@@ -49,12 +49,14 @@ pub fn felt(history: &History, backups: &[Taken]) -> Felt {
         let Some(at) = op.acknowledged_ns() else { continue };
         let tally = if touches(op.invoke_ns, at) { &mut during } else { &mut otherwise };
         tally.add(at - op.invoke_ns);
-        answers.push(at);
+        answers.push((at, op.invoke_ns));
     }
     answers.sort_unstable();
     for pair in answers.windows(2) {
-        let tally = if touches(pair[0], pair[1]) { &mut during } else { &mut otherwise };
-        tally.silence_ns = tally.silence_ns.max(pair[1] - pair[0]);
+        // Before its call nobody waited for the answer that ends the silence: writers may rest.
+        let (from, until) = (pair[0].0.max(pair[1].1), pair[1].0);
+        let tally = if touches(from, until) { &mut during } else { &mut otherwise };
+        tally.silence_ns = tally.silence_ns.max(until - from);
     }
     Felt { during: during.waits(), otherwise: otherwise.waits() }
 }
@@ -111,7 +113,8 @@ mod tests {
         let felt = felt(&history, &[taken]);
         assert_eq!((felt.during.writes, felt.otherwise.writes), (21, 79));
         assert_eq!(felt.during.max_ns / 1_000_000, 20);
-        assert_eq!(felt.during.silence_ns, 60_000_000 - 39_100_000);
-        assert!(felt.otherwise.max_ns < 101_000 && felt.otherwise.silence_ns == 1_000_000);
+        // The first of those that were held had been called at 40 ms.
+        assert_eq!(felt.during.silence_ns, 20_000_000);
+        assert!(felt.otherwise.max_ns < 101_000 && felt.otherwise.silence_ns == 100_000);
     }
 }
