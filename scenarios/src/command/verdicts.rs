@@ -62,8 +62,12 @@ fn text(grade: &Grade, demand: Demand, conformance: &Conformance) -> String {
         grade.backups.len()
     );
     let _ = writeln!(text, "{}", ladder(grade));
+    let mut shown = None;
     for (code, standing) in standings(grade) {
         match standing {
+            Standing::Violated { witness, .. } if shown.replace(witness) == Some(witness) => {
+                let _ = writeln!(text, "{code} is violated for the same reason\n");
+            }
             Standing::Violated { backup, witness, times } => {
                 let _ = writeln!(text, "{code} is violated by {times} backups, first {backup}:");
                 let _ = writeln!(text, "{witness}\n");
