@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use serde_json::json;
 use stillpoint_scenarios::command::{Host, execute};
 use stillpoint_scenarios::stories::Stories;
 
@@ -159,14 +160,15 @@ fn file(name: &str, lines: &[String]) -> PathBuf {
 /// backup in the middle; `second` is what the backup holds of the second key.
 fn history(second: u32) -> Vec<String> {
     let mut lines = vec![
-        r#"{"format":"stillpoint-history","version":1,"clock":"ns","endpoint":"by hand","transactions":false}"#
-            .to_owned(),
+        json!({ "format": "stillpoint-history", "version": 1, "clock": "ns",
+                "endpoint": "by hand", "transactions": false })
+        .to_string(),
     ];
     let put = |key: &str, write: &str, invoke: u64, answered: u64| {
-        let client = &write[1..2];
-        format!(
-            r#"{{"op":"put","client":{client},"key":"{key}","write":"{write}","invoke":{invoke},"return":{answered},"outcome":"done"}}"#
-        )
+        let client: u32 = write[1..2].parse().expect("clients have one digit here");
+        json!({ "op": "put", "client": client, "key": key, "write": write,
+                "invoke": invoke, "return": answered, "outcome": "done" })
+        .to_string()
     };
     lines.push(put("a", "c1.1", 10, 20));
     lines.push(put("b", "c1.2", 30, 40));
@@ -177,12 +179,12 @@ fn history(second: u32) -> Vec<String> {
     }
     lines.push(put("a", "c1.3", 10_000, 10_020));
     lines.push(put("b", "c1.4", 10_030, 10_040));
-    let c = r#"{"key":"c","write":"c7.2699"}"#;
+    let item = |key: &str, write: &str| json!({ "key": key, "write": write });
+    let items = [item("a", "c1.1"), item("b", &format!("c1.{second}")), item("c", "c7.2699")];
     let backup = |name: u32, request: u64| {
-        format!(
-            r#"{{"op":"backup","name":"b{name}","request":{request},"answer":{},"available":9500,"items":[{{"key":"a","write":"c1.1"}},{{"key":"b","write":"c1.{second}"}},{c}]}}"#,
-            8_900,
-        )
+        json!({ "op": "backup", "name": format!("b{name}"), "request": request,
+                "answer": 8_900, "available": 9_500, "items": items })
+        .to_string()
     };
     lines.extend((0..5).map(|name| backup(name, 1_000 + u64::from(name))));
     lines

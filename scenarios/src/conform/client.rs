@@ -282,7 +282,10 @@ impl Client {
                 Request::new("GetItem", input)
             }
             Action::Together => {
-                let put = |key, write| json!({ "Put": { "TableName": self.table, "Item": item(key, write) } });
+                let put = |key, write| {
+                    let item = item(key, write);
+                    json!({ "Put": { "TableName": self.table, "Item": item } })
+                };
                 let parts = [put(key, write), put(self.space.partner(key), writes[1])];
                 Request::new("TransactWriteItems", json!({ "TransactItems": parts }))
             }

@@ -188,7 +188,8 @@ mod tests {
         assert!(matches!(of(500, "{}"), Answer::Lost(_)));
         assert!(matches!(of(408, ""), Answer::Lost(_)));
         assert!(matches!(of(302, ""), Answer::Lost(_)));
-        let body = r#"{"__type":"com.amazonaws.dynamodb.v20120810#BackupNotFoundException","message":"no\nsuch"}"#;
+        let body = r#"{"__type":"com.amazonaws.dynamodb.v20120810#BackupNotFoundException",
+                       "message":"no\nsuch"}"#;
         let Answer::Refused(refusal) = of(400, body) else { panic!("it is refused") };
         assert_eq!(refusal.to_string(), "400 BackupNotFoundException: no such");
         assert!(matches!(of(404, "not found"), Answer::Refused(_)));

@@ -96,7 +96,11 @@ proptest! {
     }
 
     #[test]
-    fn no_text_is_a_panic(recording in recordings(), place in any::<prop::sample::Index>(), byte in any::<u8>()) {
+    fn no_text_is_a_panic(
+        recording in recordings(),
+        place in any::<prop::sample::Index>(),
+        byte in any::<u8>(),
+    ) {
         let mut bytes = text(&recording).into_bytes();
         let place = place.index(bytes.len());
         bytes[place] = byte;
@@ -106,9 +110,18 @@ proptest! {
     }
 }
 
-const HEADER: &str = r#"{"format":"stillpoint-history","version":1,"clock":"ns","endpoint":"e","transactions":true}"#;
-const PUT: &str = r#"{"op":"put","client":1,"key":"k","write":"c1.1","transaction":0,"invoke":5,"return":9,"outcome":"done"}"#;
-const BACKUP: &str = r#"{"op":"backup","name":"b","request":1,"answer":2,"available":3,"items":[{"key":"k","write":"c1.1"}]}"#;
+const HEADER: &str = concat!(
+    r#"{"format":"stillpoint-history","version":1,"clock":"ns","#,
+    r#""endpoint":"e","transactions":true}"#
+);
+const PUT: &str = concat!(
+    r#"{"op":"put","client":1,"key":"k","write":"c1.1","#,
+    r#""transaction":0,"invoke":5,"return":9,"outcome":"done"}"#
+);
+const BACKUP: &str = concat!(
+    r#"{"op":"backup","name":"b","request":1,"answer":2,"available":3,"#,
+    r#""items":[{"key":"k","write":"c1.1"}]}"#
+);
 
 fn said(lines: &[&str]) -> String {
     match read(lines.join("\n").as_bytes()) {

@@ -174,9 +174,10 @@ impl Service {
                 Answer::Done(json!({}))
             }
             ("RestoreTableFromBackup", _) => self.restore(input),
-            ("DescribeBackup", _) => Answer::Done(
-                json!({ "BackupDescription": { "BackupDetails": { "BackupStatus": "AVAILABLE" } } }),
-            ),
+            ("DescribeBackup", _) => {
+                let details = json!({ "BackupStatus": "AVAILABLE" });
+                Answer::Done(json!({ "BackupDescription": { "BackupDetails": details } }))
+            }
             ("DeleteBackup", _) => {
                 match self.backups.remove(input["BackupArn"].as_str().unwrap_or_default()) {
                     Some(_) => Answer::Done(json!({})),
