@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
+use crate::command::conform::ConformArgs;
+use crate::command::judge::JudgeArgs;
 use crate::command::load::LoadArgs;
 use crate::report::Size;
 
@@ -41,6 +43,10 @@ pub(super) enum Command {
     Load(LoadArgs),
     /// Serve the DynamoDB API around backups over HTTP, on this machine's disk
     Serve(ServeArgs),
+    /// Drive an endpoint over HTTP, restore backups of it, and judge what they hold
+    Conform(ConformArgs),
+    /// Judge a recorded history
+    Judge(JudgeArgs),
     /// Print the hashes of a plan (what `audit` has its child process do)
     #[command(hide = true)]
     Hashes(PlanArgs),

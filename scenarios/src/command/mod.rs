@@ -7,9 +7,11 @@
 mod args;
 mod audit;
 mod bench;
+mod conform;
 mod figures;
 mod formats;
 mod host;
+mod judge;
 mod load;
 mod mutants;
 mod replay;
@@ -17,6 +19,7 @@ mod run;
 mod serve;
 mod table;
 mod twin;
+mod verdicts;
 
 use std::ffi::OsString;
 
@@ -86,6 +89,8 @@ fn dispatch(runner: &dyn Runner, cli: Cli, host: &mut Host<'_>) -> Result<i32, R
         Command::Twin(args) => twin::twin(&args, host),
         Command::Load(args) => load::load(&args, host),
         Command::Serve(args) => serve::serve(&args, host),
+        Command::Conform(args) => conform::conform(&args, host),
+        Command::Judge(args) => judge::judge(&args, host),
         Command::Hashes(args) => audit::hashes(runner, &args, host),
     }
 }

@@ -2,8 +2,8 @@
 //! a witness that a person can follow.
 //!
 //! [`judge`] looks at one backup; [`durability::judge_log`] at the service underneath it. Both
-//! judge plain data from [`crate::history`] and know no implementation. Transactions (P2) and
-//! the archive (P7) are judged elsewhere.
+//! judge plain data from [`crate::history`] and know no implementation. Transactions (P2) are
+//! judged by [`atomic::judge_transactions`], the archive (P7) elsewhere.
 //!
 //! A verdict has three values. `Undecided` never counts as a pass.
 
@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::history::{CommittedLog, History, Observed};
 
 pub mod agreement;
+pub mod atomic;
 pub mod durability;
 pub mod witness;
 
@@ -29,6 +30,7 @@ mod unknown;
 mod tests;
 
 pub use agreement::Both;
+pub use atomic::judge_transactions;
 pub use durability::judge_log;
 pub use witness::Witness;
 

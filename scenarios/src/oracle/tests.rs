@@ -2,6 +2,7 @@
 //! correct backups, and by witnesses that a person reads.
 
 mod against_brute_force;
+mod atomic;
 mod brute;
 mod brute_causes;
 mod causes;

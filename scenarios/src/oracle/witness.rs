@@ -75,6 +75,13 @@ pub enum Witness {
         /// How it happened before something that was restored, step by step.
         path: Vec<Cause>,
     },
+    /// A transaction is in at one key and not at another.
+    Torn {
+        /// A part that is in.
+        inside: Part,
+        /// A part that is not.
+        outside: Part,
+    },
     /// A key is explained by no instant between the request and its answer.
     OutsideRequest {
         /// When the backup was requested and when that was answered.
@@ -108,6 +115,17 @@ pub enum Unfounded {
     NotCommitted(Operation),
     /// The item's attributes are not those that this write wrote.
     Damaged(Operation),
+}
+
+/// One write of a transaction.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// The key.
+    pub key: String,
+    /// The write.
+    pub op: Operation,
+    /// What was restored at the key.
+    pub found: Seen,
 }
 
 /// One step from a missing write to what was restored.
@@ -223,6 +241,11 @@ impl fmt::Display for Witness {
                 writeln!(f, "  {key} = {found} is without a write that happened before others:")?;
                 write!(f, "    missing:  {op}")?;
                 path.iter().try_for_each(|cause| write!(f, "\n{cause}"))
+            }
+            Self::Torn { inside, outside } => {
+                writeln!(f, "  a transaction is in at one key and not at another:")?;
+                writeln!(f, "    {} = {}, in:  {}", inside.key, inside.found, inside.op)?;
+                write!(f, "    {} = {}, out: {}", outside.key, outside.found, outside.op)
             }
             Self::OutsideRequest { request, bound } => {
                 writeln!(f, "  the backup was requested and answered in {request}, but:")?;
