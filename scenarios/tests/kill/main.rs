@@ -94,7 +94,7 @@ fn try_start(data: &Path, how: &str) -> Result<Server, String> {
 #[test]
 fn what_was_acknowledged_survives_kills() {
     let data = tempfile::tempdir().expect("a temporary directory");
-    let outcome = torment(&|| start(data.path(), ""), 1, 6);
+    let outcome = torment(&|| try_start(data.path(), ""), 1, 6);
     assert!(outcome.broken.is_empty(), "{}", outcome.broken.join("\n"));
     assert!(outcome.acknowledged > 100 && outcome.backups > 2, "little happened: {outcome:?}");
 }
@@ -102,7 +102,7 @@ fn what_was_acknowledged_survives_kills() {
 #[test]
 fn what_was_acknowledged_survives_kills_on_a_disk_that_forgets() {
     let data = tempfile::tempdir().expect("a temporary directory");
-    let outcome = torment(&|| start(data.path(), " forgetful"), 2, 10);
+    let outcome = torment(&|| try_start(data.path(), " forgetful"), 2, 10);
     assert!(outcome.broken.is_empty(), "{}", outcome.broken.join("\n"));
     assert!(outcome.acknowledged > 1_000 && outcome.backups > 2, "little happened: {outcome:?}");
 }
@@ -111,7 +111,7 @@ fn what_was_acknowledged_survives_kills_on_a_disk_that_forgets() {
 fn acknowledging_before_the_fsync_is_caught_on_a_disk_that_forgets() {
     let caught = (0..5).any(|seed| {
         let data = tempfile::tempdir().expect("a temporary directory");
-        !torment(&|| start(data.path(), " planted"), seed, 4).broken.is_empty()
+        !torment(&|| try_start(data.path(), " planted"), seed, 4).broken.is_empty()
     });
     assert!(caught, "the planted bug was not seen in five rounds of four kills");
 }

@@ -5,7 +5,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -16,6 +16,8 @@ pub(crate) struct Server {
     /// Where it listens.
     pub(crate) address: SocketAddr,
     child: Child,
+    /// Kept open: its end is the end of the test.
+    _stdin: Option<ChildStdin>,
     /// What it says on standard error, once it has ended.
     said: Option<JoinHandle<String>>,
     /// Kept open, so that the server can write to it.
@@ -35,6 +37,8 @@ impl Server {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program can be started");
         let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
+        // Waiting for the child would close it.
+        let stdin = child.stdin.take();
         let said = listen(child.stderr.take().expect("it is piped"));
         let mut line = String::new();
         while !line.contains("http://") {
@@ -47,7 +51,7 @@ impl Server {
         let after = line.split("http://").nth(1).expect("it is there");
         let address = after.split([',', ' ', '\n']).next().expect("a first word");
         let address = address.parse().expect("an address");
-        Ok(Self { address, child, said: Some(said), _stdout: stdout })
+        Ok(Self { address, child, _stdin: stdin, said: Some(said), _stdout: stdout })
     }
 
     /// The URL that clients are given.
