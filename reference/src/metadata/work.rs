@@ -18,7 +18,9 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// Between two tries of something that another node did not do.
 const RETRY_NS: u64 = 50_000_000;
-/// Tries to fill a partition come no further apart than this.
+/// Tries to fill a partition come this close at first, since a new group has its leader soon, and
+/// no further apart than that in the end.
+const FILL_RETRY_NS_MIN: u64 = 5_000_000;
 const FILL_RETRY_NS_MAX: u64 = 2_000_000_000;
 /// So many partitions are filled at once.
 const FILLED_AT_ONCE_MAX: usize = 256;
@@ -300,7 +302,7 @@ impl<E: Env, M: Mutants> Flow<E, M> {
         source: PartitionId,
     ) -> Option<()> {
         let members = &table.partitions.iter().find(|it| it.id == target)?.members;
-        let (mut turn, mut pause_ns) = (0, RETRY_NS);
+        let (mut turn, mut pause_ns) = (0, FILL_RETRY_NS_MIN);
         loop {
             self.in_term()?;
             let node = members[turn % members.len()];
@@ -321,7 +323,7 @@ impl<E: Env, M: Mutants> Flow<E, M> {
             }
             // Damage in the archive may last: the table stays closed, and it is tried less often.
             self.shell.env().sleep_until(self.shell.env().now_ns() + pause_ns).await;
-            pause_ns = (pause_ns * 5 / 4).min(FILL_RETRY_NS_MAX);
+            pause_ns = (pause_ns * 3 / 2).min(FILL_RETRY_NS_MAX);
         }
     }
 }

@@ -210,7 +210,9 @@ fn config(partitions: u32) -> node::Config {
         region: REGION.to_owned(),
         account: ACCOUNT.to_owned(),
     };
-    node::Config::new(me, cluster)
+    // A batch waits for one sync of the disk, and holds up others for the time that it takes to
+    // apply it: about a millisecond.
+    node::Config { restore_batch_items: 1_024, ..node::Config::new(me, cluster) }
 }
 
 /// Says what a person who watches the server would want to know, and closes the gate to writes
