@@ -1,6 +1,10 @@
 //! Commands that the documents show are commands that work: each one in a `console` block of
 //! README.md and docs/*.md is run, and must exit with the status its comment promises.
 
+#[path = "server/mod.rs"]
+mod server;
+
+use server::Server;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -8,6 +12,9 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 /// How a command of this program begins in a document.
 const PROMPTS: [&str; 2] = ["$ cargo run --release -- ", "$ stillpoint "];
+
+/// Where the documents have a server listen.
+const SERVED: &str = "http://127.0.0.1:8000";
 
 /// A command line and what a document promises of it.
 #[derive(Debug, PartialEq, Eq)]
@@ -54,6 +61,7 @@ fn documents() -> Vec<PathBuf> {
 
 #[test]
 fn every_command_that_is_shown_works() {
+    let (serving, _data) = server::start();
     for path in documents() {
         let text = std::fs::read_to_string(&path).expect("a document is text");
         for Shown { line_number, mut args, status } in shown_in(&text) {
@@ -65,6 +73,12 @@ fn every_command_that_is_shown_works() {
             if args.first().is_some_and(|it| it == "twin") {
                 args = ["twin", "--help"].map(str::to_string).to_vec();
             }
+            if args == ["serve"] {
+                let data = tempfile::tempdir().expect("a temporary directory");
+                assert!(Server::start(data.path()).stop(), "it starts, and ends well");
+                continue;
+            }
+            args.iter_mut().filter(|it| *it == SERVED).for_each(|it| *it = serving.endpoint());
             let output = Command::new(env!("CARGO_BIN_EXE_stillpoint"))
                 .args(&args)
                 .current_dir(env!("CARGO_TARGET_TMPDIR"))

@@ -1,5 +1,5 @@
-//! Our own server, judged over HTTP like anybody else's: as it is, and with the planted bug that can
-//! be seen from outside a single server.
+//! Our own server, judged over HTTP like anybody else's: as it is, and with the planted bug that
+//! can be seen from outside a single server.
 //!
 //! The others cannot. Some need a crash (`tests/kill` has one), a second node, or a restore that is
 //! interrupted. Writes that are not held: one node appends the markers of all its partitions in one

@@ -15,7 +15,8 @@ use tokio::sync::oneshot;
 
 fn raw(target: &str, body: &[u8]) -> Vec<u8> {
     let head = format!(
-        "POST / HTTP/1.1\r\nhost: localhost\r\nx-amz-target: {target}\r\ncontent-length: {}\r\n\r\n",
+        "POST / HTTP/1.1\r\nhost: localhost\r\nx-amz-target: {target}\r\n\
+         content-length: {}\r\n\r\n",
         body.len()
     );
     [head.as_bytes(), body].concat()
