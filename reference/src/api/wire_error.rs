@@ -88,6 +88,20 @@ pub struct WireError {
     pub retryable: bool,
 }
 
+impl WireError {
+    /// Something failed that is not the client's doing.
+    #[must_use]
+    pub fn internal(message: &str) -> Self {
+        let exception = ExceptionName::InternalServerError;
+        Self {
+            exception,
+            http_status: exception.http_status(),
+            message: message.to_owned(),
+            retryable: exception.retryable(),
+        }
+    }
+}
+
 impl From<&ApiError> for WireError {
     fn from(error: &ApiError) -> Self {
         let exception = error.exception();

@@ -1,4 +1,4 @@
-//! The archive's objects, in any store that `object_store` knows.
+//! The archive's objects, in a directory.
 
 use crate::env::ObjectError;
 use bytes::Bytes;
@@ -12,13 +12,13 @@ use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 use tokio::task::spawn_blocking;
 
-/// An object store, as a node's archive uses it: an object is durable when its put returns, and
+/// Objects in a directory, as a node's archive uses them: each is durable when its put returns, and
 /// of two who put under one key the second is told so. No conditional update is asked for.
 #[derive(Clone, Debug)]
 pub struct Objects {
-    store: Arc<dyn ObjectStore>,
-    /// Where the objects stand if they are files of this machine.
-    root: Option<PathBuf>,
+    store: Arc<LocalFileSystem>,
+    /// Where the objects stand.
+    root: PathBuf,
 }
 
 impl Objects {
@@ -30,13 +30,7 @@ impl Objects {
     pub fn in_directory(dir: &FilePath) -> Result<Self, ObjectError> {
         tidy(dir).map_err(|why| ObjectError::Other(why.to_string()))?;
         let store = LocalFileSystem::new_with_prefix(dir).map_err(error)?;
-        Ok(Self { store: Arc::new(store.with_fsync(true)), root: Some(dir.to_owned()) })
-    }
-
-    /// Objects in a store whose answers mean that they are durable.
-    #[must_use]
-    pub fn in_store(store: Arc<dyn ObjectStore>) -> Self {
-        Self { store, root: None }
+        Ok(Self { store: Arc::new(store.with_fsync(true)), root: dir.to_owned() })
     }
 
     pub(super) async fn put_if_absent(&self, key: &str, object: Bytes) -> Result<(), ObjectError> {
@@ -53,8 +47,7 @@ impl Objects {
 
     /// Makes a file that is there durable, and all directories down to it.
     async fn sync(&self, key: &str) -> Result<(), ObjectError> {
-        let Some(root) = self.root.clone() else { return Ok(()) };
-        let file = root.join(key);
+        let (root, file) = (self.root.clone(), self.root.join(key));
         let synced = spawn_blocking(move || {
             File::open(&file)?.sync_all()?;
             let mut inside = file.ancestors().skip(1).take_while(|it| it.starts_with(&root));

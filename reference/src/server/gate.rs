@@ -1,7 +1,7 @@
 //! The way to the node: requests go in as datagrams of one client, answers are given to those who
 //! wait for them. It is the way that requests take in the simulator, too.
 
-use crate::api::{ExceptionName, ListTablesInput, Request, Response, WireError};
+use crate::api::{ListTablesInput, Request, Response, WireError};
 use crate::env::Address;
 use crate::node::Wire;
 use bytes::Bytes;
@@ -25,16 +25,10 @@ pub(super) struct Gate {
     full: Cell<bool>,
 }
 
-/// A write that was not let in.
-fn full() -> WireError {
-    let exception = ExceptionName::InternalServerError;
-    WireError {
-        exception,
-        http_status: exception.http_status(),
-        message: "the disk is full: nothing was done; try again when it has space".to_owned(),
-        retryable: exception.retryable(),
-    }
-}
+/// What a write hears that was not let in.
+const FULL: &str = "the disk is full: nothing was done; try again when it has space";
+/// What everybody hears whom the node has left without an answer.
+const STOPPING: &str = "the server is stopping; the outcome is unknown";
 
 /// Nobody waits any more once this is dropped.
 struct Waiting<'a>(&'a Gate, u64);
@@ -60,19 +54,18 @@ impl Gate {
         self.full.set(full);
     }
 
-    /// Has the node answer a request; it does so within its own time, if only by an error. None if
-    /// the node is no more.
-    pub(super) async fn ask(&self, request: Request) -> Option<Answer> {
+    /// Has the node answer a request; it does so within its own time, if only by an error.
+    pub(super) async fn ask(&self, request: Request) -> Answer {
         if self.is_full() && request.operation().writes() {
-            return Some(Err(full()));
+            return Err(WireError::internal(FULL));
         }
         let id = self.next.replace(self.next.get() + 1);
         let (sender, receiver) = oneshot::channel();
         self.waiting.borrow_mut().insert(id, sender);
         let _waiting = Waiting(self, id);
         let datagram = Wire::Request { id, request: Box::new(request) }.encode();
-        self.to_node.send((CLIENT, datagram)).ok()?;
-        receiver.await.ok()
+        let _ = self.to_node.send((CLIENT, datagram));
+        receiver.await.unwrap_or_else(|_| Err(WireError::internal(STOPPING)))
     }
 
     /// Gives answers to those who wait for them, for as long as the node lives.
@@ -89,6 +82,6 @@ impl Gate {
     /// Waits until the catalog can be read.
     pub(super) async fn await_leader(&self) {
         let tables = || Request::ListTables(ListTablesInput::default());
-        while !matches!(self.ask(tables()).await, Some(Ok(_)) | None) {}
+        while self.ask(tables()).await.is_err() {}
     }
 }

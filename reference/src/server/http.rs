@@ -5,7 +5,7 @@
 
 use super::gate::Gate;
 use super::say;
-use crate::api::{ExceptionName, WireError};
+use crate::api::WireError;
 use crate::machine::without_panic;
 use crate::wire;
 use bytes::{Bytes, BytesMut};
@@ -221,10 +221,7 @@ impl Server {
                 _room = room;
                 body
             }
-            Err(NotReceived::TooLarge) => return too_large(self.limits.body_bytes_max),
-            Err(NotReceived::TooSlow) => return closing(StatusCode::REQUEST_TIMEOUT, SLOW),
-            Err(NotReceived::Broken) => return closing(StatusCode::BAD_REQUEST, BROKEN),
-            Err(NotReceived::NoRoom) => return closing(StatusCode::SERVICE_UNAVAILABLE, BUSY),
+            Err(why) => return self.without_body(&why),
         };
         let request = match wire::decode(&target, &body) {
             Ok(request) => request,
@@ -235,14 +232,17 @@ impl Server {
         };
         drop(body);
         match self.gate.ask(request).await {
-            Some(Ok(response)) => answer(StatusCode::OK, JSON, wire::encode_response(&response)),
-            Some(Err(error)) => refusal(&error),
-            None => refusal(&WireError {
-                exception: ExceptionName::InternalServerError,
-                http_status: 500,
-                message: "the server is stopping; the outcome is unknown".to_owned(),
-                retryable: true,
-            }),
+            Ok(response) => answer(StatusCode::OK, JSON, wire::encode_response(&response)),
+            Err(error) => refusal(&error),
+        }
+    }
+
+    fn without_body(&self, why: &NotReceived) -> Answer {
+        match why {
+            NotReceived::TooLarge => too_large(self.limits.body_bytes_max),
+            NotReceived::TooSlow => closing(StatusCode::REQUEST_TIMEOUT, SLOW),
+            NotReceived::Broken => closing(StatusCode::BAD_REQUEST, BROKEN),
+            NotReceived::NoRoom => closing(StatusCode::SERVICE_UNAVAILABLE, BUSY),
         }
     }
 
