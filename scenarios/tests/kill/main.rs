@@ -11,7 +11,7 @@ mod server;
 mod torment;
 
 use forgetful::Forgetful;
-use serde_json::json;
+use serde_json::{Value, json};
 use server::{Connection, Server, pause};
 use std::io::Read;
 use std::path::Path;
@@ -19,23 +19,14 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 use stillpoint_reference::machine::Disk;
-use stillpoint_reference::mutants::{Mutants, NoMutants};
+use stillpoint_reference::mutants::NoMutants;
 use stillpoint_reference::node::Config;
 use stillpoint_reference::server::{self as service, Options};
+use stillpoint_scenarios::stories::Planted;
 use torment::torment;
 
 /// Set for the child, to the words that describe it: `DIR`, `DIR forgetful`, `DIR planted`.
 const CHILD: &str = "STILLPOINT_KILL_TEST_CHILD";
-
-/// An entry counts as durable before its fsync.
-#[derive(Clone, Copy, Debug)]
-struct Early;
-
-impl Mutants for Early {
-    fn acknowledge_before_fsync(&self) -> bool {
-        true
-    }
-}
 
 /// Not a test of its own: the process that the others start and kill.
 #[test]
@@ -72,7 +63,10 @@ fn serve(options: Options, data: &Path, how: Option<&str>) {
     let ended = match how {
         None => service::run(options, NoMutants, None, announce, never),
         Some("forgetful") => service::run(options, NoMutants, forgetful(), announce, never),
-        Some(_) => service::run(options, Early, forgetful(), announce, never),
+        Some(_) => {
+            let early = Planted::AcknowledgeBeforeFsync;
+            service::run(options, early, forgetful(), announce, never)
+        }
     };
     let why = ended.err().map(|it| it.to_string());
     eprintln!("it was to run until it is killed: {}", why.unwrap_or_default());
@@ -89,6 +83,23 @@ fn try_start(data: &Path, how: &str) -> Result<Server, String> {
     command.args(["--exact", "child", "--nocapture", "--test-threads", "1"]);
     command.env(CHILD, format!("{}{how}", data.display()));
     Server::spawn(command)
+}
+
+fn connect(server: &Server) -> Connection {
+    Connection::open(server.address, Duration::from_secs(30)).expect("it listens")
+}
+
+/// Puts the one item of a test: the status, and the body of the answer.
+fn put(client: &mut Connection, value: u32) -> std::io::Result<(u16, Value)> {
+    let item = json!({"pk": {"S": "one"}, "v": {"N": value.to_string()}});
+    client.call("PutItem", &json!({"TableName": torment::TABLE, "Item": item}))
+}
+
+/// The item's value, read strongly.
+fn value(client: &mut Connection) -> Value {
+    let key = json!({"pk": {"S": "one"}});
+    let get = json!({"TableName": torment::TABLE, "Key": key, "ConsistentRead": true});
+    client.call("GetItem", &get).expect("an answer").1["Item"]["v"]["N"].clone()
 }
 
 #[test]
@@ -120,13 +131,8 @@ fn acknowledging_before_the_fsync_is_caught_on_a_disk_that_forgets() {
 fn a_full_disk_loses_nothing_and_writes_go_on_when_there_is_space() {
     let data = tempfile::tempdir().expect("a temporary directory");
     let server = start(data.path(), " forgetful");
-    let patience = Duration::from_secs(30);
-    let mut client = Connection::open(server.address, patience).expect("it listens");
+    let mut client = connect(&server);
     torment::create_table(&mut client);
-    let put = |client: &mut Connection, value: u32| {
-        let item = json!({"pk": {"S": "one"}, "v": {"N": value.to_string()}});
-        client.call("PutItem", &json!({"TableName": torment::TABLE, "Item": item}))
-    };
     assert_eq!(put(&mut client, 1).expect("an answer").0, 200);
     let full = data.path().join("full");
     std::fs::write(&full, "").expect("a file");
@@ -137,41 +143,30 @@ fn a_full_disk_loses_nothing_and_writes_go_on_when_there_is_space() {
     assert_eq!(status, 200);
     // What is refused from now on is known not to have been done.
     let (status, body) = put(&mut client, 2).expect("an answer");
-    assert_eq!(
-        (status, body["message"].as_str().map(|it| &it[..16])),
-        (500, Some("the disk is full"))
-    );
+    let message = body["message"].as_str().expect("a message");
+    assert!(status == 500 && message.starts_with("the disk is full: nothing was done"), "{body}");
     std::fs::remove_file(&full).expect("it was there");
-    let key = json!({"pk": {"S": "one"}});
-    let get = json!({"TableName": torment::TABLE, "Key": key, "ConsistentRead": true});
     while put(&mut client, 3).expect("an answer").0 != 200 {
         pause(10);
     }
-    let (_, body) = client.call("GetItem", &get).expect("an answer");
-    assert_eq!(body["Item"]["v"]["N"], "3");
+    assert_eq!(value(&mut client), "3");
 }
 
 #[test]
 fn a_full_disk_that_is_killed_loses_nothing() {
     let data = tempfile::tempdir().expect("a temporary directory");
     let mut server = start(data.path(), " forgetful");
-    let patience = Duration::from_secs(30);
-    let mut client = Connection::open(server.address, patience).expect("it listens");
+    let mut client = connect(&server);
     torment::create_table(&mut client);
-    let item = json!({"pk": {"S": "one"}, "v": {"N": "1"}});
-    let put = json!({"TableName": torment::TABLE, "Item": item});
-    assert_eq!(client.call("PutItem", &put).expect("an answer").0, 200);
+    assert_eq!(put(&mut client, 1).expect("an answer").0, 200);
     let full = data.path().join("full");
     std::fs::write(&full, "").expect("a file");
-    assert_eq!(client.call("PutItem", &put).expect("an answer").0, 500);
+    assert_eq!(put(&mut client, 2).expect("an answer").0, 500);
     server.kill();
     std::fs::remove_file(&full).expect("it was there");
     let server = start(data.path(), " forgetful");
-    let mut client = Connection::open(server.address, patience).expect("it listens");
-    let key = json!({"pk": {"S": "one"}});
-    let get = json!({"TableName": torment::TABLE, "Key": key, "ConsistentRead": true});
-    let (_, body) = client.call("GetItem", &get).expect("an answer");
-    assert_eq!(body["Item"]["v"]["N"], "1");
+    // The second was never on the disk.
+    assert_eq!(value(&mut connect(&server)), "1");
 }
 
 /// A disk that can only be read any more ends the process, which says so; what was acknowledged is
@@ -180,18 +175,13 @@ fn a_full_disk_that_is_killed_loses_nothing() {
 fn a_disk_that_becomes_read_only_is_said_and_loses_nothing() {
     let data = tempfile::tempdir().expect("a temporary directory");
     let mut server = start(data.path(), " forgetful");
-    let patience = Duration::from_secs(30);
-    let mut client = Connection::open(server.address, patience).expect("it listens");
+    let mut client = connect(&server);
     torment::create_table(&mut client);
-    let put = |value: &str| {
-        let item = json!({"pk": {"S": "one"}, "v": {"N": value}});
-        json!({"TableName": torment::TABLE, "Item": item})
-    };
-    assert_eq!(client.call("PutItem", &put("1")).expect("an answer").0, 200);
+    assert_eq!(put(&mut client, 1).expect("an answer").0, 200);
     let control = data.path().join("read-only");
     std::fs::write(&control, "").expect("a file");
     // The process ends under the request, or answers that it does not know.
-    if let Ok((status, body)) = client.call("PutItem", &put("2")) {
+    if let Ok((status, body)) = put(&mut client, 2) {
         assert_eq!(status, 500, "{body}");
     }
     let said = server.last_words();
@@ -200,11 +190,7 @@ fn a_disk_that_becomes_read_only_is_said_and_loses_nothing() {
     assert!(said.contains("Read-only file system"), "{said}");
     std::fs::remove_file(&control).expect("it was there");
     let server = start(data.path(), " forgetful");
-    let mut client = Connection::open(server.address, patience).expect("it listens");
-    let key = json!({"pk": {"S": "one"}});
-    let get = json!({"TableName": torment::TABLE, "Key": key, "ConsistentRead": true});
-    let (_, body) = client.call("GetItem", &get).expect("an answer");
-    assert_eq!(body["Item"]["v"]["N"], "1");
+    assert_eq!(value(&mut connect(&server)), "1");
 }
 
 /// The items at rest are the only copy of what the log has forgotten: damage is said, and nothing
@@ -213,8 +199,7 @@ fn a_disk_that_becomes_read_only_is_said_and_loses_nothing() {
 fn the_only_copy_of_items_is_never_discarded() {
     let data = tempfile::tempdir().expect("a temporary directory");
     let mut server = start(data.path(), "");
-    let patience = Duration::from_secs(30);
-    let mut client = Connection::open(server.address, patience).expect("it listens");
+    let mut client = connect(&server);
     torment::create_table(&mut client);
     let log = data.path().join("node/log");
     let body = "x".repeat(10_000);
@@ -246,7 +231,7 @@ fn the_only_copy_of_items_is_never_discarded() {
     // With its file back, everything is back.
     std::fs::write(&items, &sound).expect("writable");
     let server = start(data.path(), "");
-    let mut client = Connection::open(server.address, patience).expect("it listens");
+    let mut client = connect(&server);
     for number in 0..written {
         let key = json!({"pk": {"S": number.to_string()}});
         let get = json!({"TableName": torment::TABLE, "Key": key, "ConsistentRead": true});
