@@ -5,10 +5,14 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tempfile::TempDir;
+
+/// A server that does not say where it listens by then has not started.
+const START_MAX: Duration = Duration::from_secs(60);
 
 /// A server that runs.
 #[derive(Debug)]
@@ -20,8 +24,6 @@ pub(crate) struct Server {
     _stdin: Option<ChildStdin>,
     /// What it says on standard error, once it has ended.
     said: Option<JoinHandle<String>>,
-    /// Kept open, so that the server can write to it.
-    _stdout: BufReader<ChildStdout>,
 }
 
 impl Server {
@@ -36,22 +38,26 @@ impl Server {
     pub(crate) fn spawn(mut command: Command) -> Result<Self, String> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program can be started");
-        let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
         // Waiting for the child would close it.
         let stdin = child.stdin.take();
         let said = listen(child.stderr.take().expect("it is piped"));
-        let mut line = String::new();
-        while !line.contains("http://") {
-            line.clear();
-            if stdout.read_line(&mut line).expect("its output can be read") == 0 {
-                child.wait().expect("it has ended");
-                return Err(said.join().expect("it hears"));
+        let lines = lines(child.stdout.take().expect("it is piped"));
+        let line = loop {
+            match lines.recv_timeout(START_MAX) {
+                Ok(line) if line.contains("http://") => break line,
+                Ok(_) => {}
+                Err(why) => {
+                    let _ = child.kill();
+                    child.wait().expect("it has ended");
+                    let said = said.join().expect("it hears");
+                    return Err(format!("it does not say where it listens ({why}): {said}"));
+                }
             }
-        }
+        };
         let after = line.split("http://").nth(1).expect("it is there");
         let address = after.split([',', ' ', '\n']).next().expect("a first word");
         let address = address.parse().expect("an address");
-        Ok(Self { address, child, _stdin: stdin, said: Some(said), _stdout: stdout })
+        Ok(Self { address, child, _stdin: stdin, said: Some(said) })
     }
 
     /// The URL that clients are given.
@@ -89,6 +95,19 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The lines that a process prints, for as long as it does: it never waits for a reader.
+#[expect(clippy::disallowed_methods, reason = "beside a test that waits for something else")]
+fn lines(stream: impl Read + Send + 'static) -> Receiver<String> {
+    let (tell, told) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            // Nobody listens any more once it runs.
+            let _ = tell.send(line);
+        }
+    });
+    told
 }
 
 /// Reads to the end what a process says, so that it never waits for a reader.
