@@ -19,6 +19,7 @@ use crate::net::NetState;
 use crate::object_store::ObjectStoreState;
 use crate::panics::PanicReport;
 use crate::point::Points;
+use crate::property::Properties;
 use crate::tape::Tape;
 
 /// The shared state.
@@ -36,6 +37,7 @@ pub(crate) struct Core {
     pub(crate) disks: RefCell<Vec<DiskState>>,
     pub(crate) objects: RefCell<ObjectStoreState>,
     pub(crate) points: RefCell<Points>,
+    pub(crate) properties: RefCell<Properties>,
     pub(crate) panics: RefCell<Vec<PanicReport>>,
     faults: RefCell<BTreeMap<&'static str, u64>>,
 }
@@ -54,6 +56,7 @@ impl Core {
             disks: RefCell::default(),
             objects: RefCell::default(),
             points: RefCell::default(),
+            properties: RefCell::default(),
             panics: RefCell::default(),
             faults: RefCell::default(),
         }

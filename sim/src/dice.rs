@@ -15,7 +15,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
 
 use crate::core::Core;
-use crate::tape::{Override, Tape, generator_of};
+use crate::tape::{Muted, Override, Tape, generator_of};
 
 /// The interned form of a decision name, valid in one world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,9 +28,16 @@ struct Stream {
     /// The instant of the last draw, and how many there were at it; with draws by instant.
     at_instant: (u64, u64),
     overrides: BTreeMap<u64, u64>,
+    muted: Vec<Range<u64>>,
 }
 
 impl Stream {
+    /// What the tape says of draw `n`, if it departs from the seed there.
+    fn departure(&self, n: u64) -> Option<u64> {
+        let overridden = self.overrides.get(&n).copied();
+        overridden.or_else(|| self.muted.iter().any(|it| it.contains(&n)).then_some(0))
+    }
+
     /// A value for the next draw at this instant: the generator's, at a place that the instant
     /// and the draws before it at the same instant name.
     fn at(&mut self, now_ns: u64) -> u64 {
@@ -43,6 +50,30 @@ impl Stream {
     }
 }
 
+/// The tape's muted draws, so that many single names cost no more than few.
+struct MutedNames {
+    exact: BTreeMap<String, Vec<Range<u64>>>,
+    patterns: Vec<Muted>,
+}
+
+impl MutedNames {
+    fn new(muted: Vec<Muted>) -> Self {
+        let mut exact: BTreeMap<String, Vec<Range<u64>>> = BTreeMap::new();
+        let (patterns, names): (Vec<Muted>, _) =
+            muted.into_iter().partition(|it| it.names.contains('*'));
+        for it in names {
+            exact.entry(it.names).or_default().push(it.draws);
+        }
+        Self { exact, patterns }
+    }
+
+    fn draws_of(&self, name: &str) -> Vec<Range<u64>> {
+        let patterns = self.patterns.iter().filter(|it| it.is_about(name));
+        let exact = self.exact.get(name).into_iter().flatten();
+        patterns.map(|it| &it.draws).chain(exact).cloned().collect()
+    }
+}
+
 /// All streams of one world.
 pub(crate) struct Streams {
     seed: u64,
@@ -51,6 +82,7 @@ pub(crate) struct Streams {
     /// The tape's overrides of names that were not yet used.
     overrides: BTreeMap<String, BTreeMap<u64, u64>>,
     overrides_matched: u64,
+    muted: MutedNames,
     /// World time, where draws go by it.
     instant_ns: Option<u64>,
     /// (stream, n, value) of every draw, while somebody asked for it.
@@ -69,6 +101,7 @@ impl Streams {
             by_name: BTreeMap::new(),
             overrides,
             overrides_matched: 0,
+            muted: MutedNames::new(tape.muted),
             instant_ns: None,
             decisions: None,
         }
@@ -81,12 +114,14 @@ impl Streams {
         }
         let stream = StreamId(u32::try_from(self.streams.len()).expect("streams are few"));
         let name: Rc<str> = name.into();
+        let muted = self.muted.draws_of(&name);
         self.streams.push(Stream {
             name: name.clone(),
             generator: generator_of(self.seed, &name),
             drawn: 0,
             at_instant: (0, 0),
             overrides: self.overrides.remove(&*name).unwrap_or_default(),
+            muted,
         });
         self.by_name.insert(name, stream);
         stream
@@ -111,11 +146,10 @@ impl Streams {
             None => stream.generator.next_u64(),
             Some(now_ns) => stream.at(now_ns),
         };
-        if !stream.overrides.is_empty()
-            && let Some(&replaced) = stream.overrides.get(&n)
-        {
+        let departs = !stream.overrides.is_empty() || !stream.muted.is_empty();
+        if departs && let Some(replaced) = stream.departure(n) {
+            self.overrides_matched += u64::from(stream.overrides.contains_key(&n));
             value = replaced;
-            self.overrides_matched += 1;
         }
         if let Some(decisions) = &mut self.decisions {
             decisions.push((id, n, value));
@@ -138,6 +172,12 @@ impl Streams {
 
     pub(crate) fn overrides_matched(&self) -> u64 {
         self.overrides_matched
+    }
+
+    /// How many draws there were under each name.
+    pub(crate) fn draws(&self) -> BTreeMap<String, u64> {
+        let drawn = self.streams.iter().filter(|it| it.drawn > 0);
+        drawn.map(|it| (it.name.to_string(), it.drawn)).collect()
     }
 
     pub(crate) fn record(&mut self, on: bool) {
@@ -222,7 +262,7 @@ mod tests {
         let draw =
             |(n, &value): (usize, &u64)| Override { name: "loaded".into(), n: n as u64, value };
         let overrides = raws.iter().enumerate().map(draw).collect();
-        let world = World::new(Tape { seed: 0, overrides });
+        let world = World::new(Tape { overrides, ..Tape::default() });
         let dice = world.dice("loaded");
         (world, dice)
     }
@@ -233,8 +273,10 @@ mod tests {
             seed: u64,
             name in "[a-z]{1,8}/[a-z]{1,8}",
             n in 0..200u64,
+            muted in 0..100u64,
         ) {
-            let tape = Tape::new(seed);
+            let muted = Muted { names: name.clone(), draws: muted..muted + 50 };
+            let tape = Tape { muted: vec![muted], ..Tape::new(seed) };
             let world = World::new(tape.clone());
             let dice = world.dice(&name);
             let draws: Vec<u64> = (0..=n).map(|_| dice.raw()).collect();

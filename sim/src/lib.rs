@@ -50,6 +50,8 @@ mod object_store;
 mod panics;
 mod point;
 mod process;
+mod property;
+mod shrink;
 mod tape;
 mod timer;
 mod world;
@@ -60,10 +62,16 @@ pub use dice::Dice;
 pub use disk::{Disk, DiskFaults, DiskSettings, File};
 pub use hash::RollingHash;
 pub use host::{Host, HostId, WORLD_EPOCH_MS};
+#[doc(hidden)]
+pub use inventory as __inventory;
 pub use log::{EventRecord, rehash};
 pub use net::NetSettings;
 pub use object_store::{OBJECT_REQUESTS_IN_FLIGHT_MAX, ObjectError, ObjectSettings, ObjectStore};
 pub use panics::PanicReport;
-pub use tape::{Override, Tape};
+#[doc(hidden)]
+pub use property::Registered as __Registered;
+pub use property::{Coverage, Property, PropertyKind, Tallies, Tally, Violation, catalog};
+pub use shrink::{DoesNotFail, Shrunk, Trial, shrink};
+pub use tape::{Muted, Override, Tape, TapeError};
 pub use timer::Sleep;
 pub use world::{POLLS_PER_INSTANT_MAX, RunError, World};

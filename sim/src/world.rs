@@ -246,6 +246,11 @@ impl World {
         self.core().dice.borrow().overrides_matched()
     }
 
+    /// How many draws there were so far under each name.
+    pub fn draws(&self) -> BTreeMap<String, u64> {
+        self.core().dice.borrow().draws()
+    }
+
     /// The rolling hash over every event so far.
     pub fn hash(&self) -> u64 {
         self.core().log.borrow().hash()

@@ -199,7 +199,7 @@ fn an_override_changes_exactly_its_draw() {
     assert_eq!(matched, 0);
     let unused = Override { name: "nobody/nothing".into(), n: 0, value: 1 };
     let overrides = vec![Override { name, n: 7, value: 42 }, unused];
-    let (overridden, matched) = draws(Tape { seed: 9, overrides });
+    let (overridden, matched) = draws(Tape { overrides, ..Tape::new(9) });
     expected[7] = 42;
     assert_eq!((overridden, matched), (expected, 1));
 }
@@ -210,7 +210,7 @@ fn a_run_replays_from_its_own_decisions_under_another_seed() {
     let overrides = original.decisions();
     // Draws before recording began are not in the list: the clock bases of two hosts,
     // which nothing in this run looks at.
-    let replay = busy_world(Tape { seed: 22, overrides }, false);
+    let replay = busy_world(Tape { overrides, ..Tape::new(22) }, false);
     assert_eq!(replay.hash(), original.hash());
 }
 
@@ -248,8 +248,8 @@ fn zeros_run_tasks_in_the_order_they_were_woken() {
         // Draw 0 is taken at the spawn, draw 1 when the sleep is over.
         let tasks = [("left", 0), ("right", 0), ("left", 1), ("right", 1)];
         let zeros = tasks.map(|(task, n)| draw(task, n, 0)).to_vec();
-        assert_eq!(first_of_two(Tape { seed, overrides: zeros }), "left");
+        assert_eq!(first_of_two(Tape { overrides: zeros, ..Tape::new(seed) }), "left");
         let last = vec![draw("left", 1, u64::MAX)];
-        assert_eq!(first_of_two(Tape { seed, overrides: last }), "right");
+        assert_eq!(first_of_two(Tape { overrides: last, ..Tape::new(seed) }), "right");
     }
 }
