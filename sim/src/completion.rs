@@ -6,7 +6,11 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
+use crate::waits::waits_for;
+
 struct State<T> {
+    /// The kind of operation.
+    kind: &'static str,
     value: Option<T>,
     waker: Option<Waker>,
 }
@@ -46,6 +50,7 @@ impl<T> Future for Completion<T> {
         match state.value.take() {
             Some(value) => Poll::Ready(value),
             None => {
+                waits_for(|| format!("the answer to {}", state.kind));
                 state.waker = Some(context.waker().clone());
                 Poll::Pending
             }
@@ -55,7 +60,7 @@ impl<T> Future for Completion<T> {
 
 /// Both sides. If the giving side is dropped unused the answer never comes, as for a
 /// process that died.
-pub(crate) fn completion<T>() -> (Completer<T>, Completion<T>) {
-    let state = Rc::new(RefCell::new(State { value: None, waker: None }));
+pub(crate) fn completion<T>(kind: &'static str) -> (Completer<T>, Completion<T>) {
+    let state = Rc::new(RefCell::new(State { kind, value: None, waker: None }));
     (Completer(state.clone()), Completion(state))
 }

@@ -8,6 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use crate::calls::Calls;
 use crate::dice::{Dice, Streams};
 use crate::disk::DiskState;
 use crate::event::{Event, EventQueue};
@@ -36,6 +37,7 @@ pub(crate) struct Core {
     /// One per host, by its number.
     pub(crate) disks: RefCell<Vec<DiskState>>,
     pub(crate) objects: RefCell<ObjectStoreState>,
+    pub(crate) calls: RefCell<Calls>,
     pub(crate) points: RefCell<Points>,
     pub(crate) properties: RefCell<Properties>,
     pub(crate) panics: RefCell<Vec<PanicReport>>,
@@ -55,6 +57,7 @@ impl Core {
             net: RefCell::default(),
             disks: RefCell::default(),
             objects: RefCell::default(),
+            calls: RefCell::default(),
             points: RefCell::default(),
             properties: RefCell::default(),
             panics: RefCell::default(),
@@ -139,6 +142,7 @@ impl Core {
                 waker.wake();
             }
             Event::Disk { host, operation } => self.complete_disk_operation(host, operation),
+            Event::Call { .. } => unreachable!("the world itself makes calls"),
             Event::ObjectEffect { request } => self.object_effect(request),
             Event::ObjectReply { request } => self.object_reply(request),
         }

@@ -174,6 +174,11 @@ impl Streams {
         self.overrides_matched
     }
 
+    /// The name of a stream.
+    pub(crate) fn name(&self, stream: StreamId) -> Rc<str> {
+        self.streams[stream.0 as usize].name.clone()
+    }
+
     /// How many draws there were under each name.
     pub(crate) fn draws(&self) -> BTreeMap<String, u64> {
         let drawn = self.streams.iter().filter(|it| it.drawn > 0);

@@ -21,6 +21,8 @@ pub(crate) enum Event {
     Disk { host: HostId, operation: u64 },
     /// A request takes effect in the object store.
     ObjectEffect { request: u64 },
+    /// A tester wants something done.
+    Call { number: u64 },
     /// The answer of the object store is back.
     ObjectReply { request: u64 },
 }

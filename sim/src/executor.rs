@@ -180,6 +180,18 @@ impl Executor {
         None
     }
 
+    /// How many slots there are; some may be free.
+    pub(crate) fn slots_len(&self) -> u32 {
+        self.slots.len() as u32
+    }
+
+    /// Takes a task out of its slot, with its host and the stream of its priorities; the slot
+    /// stays reserved until [`Executor::put_back`] or [`Executor::release`].
+    pub(crate) fn take(&mut self, slot: u32) -> Option<(HostId, StreamId, Task)> {
+        let task = self.slots[slot as usize].take()?;
+        Some((task.head.host, task.head.schedule, task))
+    }
+
     /// Returns a task that is not done after its poll.
     pub(crate) fn put_back(&mut self, slot: u32, task: Task) {
         self.slots[slot as usize] = Some(task);

@@ -21,6 +21,7 @@ use crate::hash::ActorHash;
 use crate::net::LinkStreams;
 use crate::object_store::ObjectStore;
 use crate::timer::Sleep;
+use crate::waits::waits_for;
 
 /// Wall-clock time at which every world begins: 2026-01-01T00:00:00Z, in milliseconds
 /// since the Unix epoch.
@@ -214,6 +215,7 @@ impl Host {
         if !state.receivers.iter().any(|it| it.will_wake(context.waker())) {
             state.receivers.push(context.waker().clone());
         }
+        waits_for(|| "a datagram".to_string());
         Poll::Pending
     }
 

@@ -35,6 +35,8 @@
 //! Where to read on: `world.rs` is the run loop, `dice.rs` what a decision is,
 //! `process.rs` what a crash does, `disk/crash.rs` what a power loss leaves behind.
 
+mod calls;
+mod check;
 mod completion;
 mod core;
 mod cpu;
@@ -54,8 +56,10 @@ mod property;
 mod shrink;
 mod tape;
 mod timer;
+mod waits;
 mod world;
 
+pub use check::{Check, check};
 pub use completion::Completion;
 pub use cpu::BACKGROUND_SLICE_NS;
 pub use dice::Dice;
@@ -74,4 +78,5 @@ pub use property::{Coverage, Property, PropertyKind, Tallies, Tally, Violation, 
 pub use shrink::{DoesNotFail, Shrunk, Trial, shrink};
 pub use tape::{Muted, Override, Tape, TapeError};
 pub use timer::Sleep;
+pub use waits::Waiting;
 pub use world::{POLLS_PER_INSTANT_MAX, RunError, World};

@@ -197,6 +197,17 @@ impl<R: FnMut(&Tape) -> Trial> Shrinking<R> {
             }
         }
         tape.overrides[at].value = fails;
+        self.round(tape, at);
+    }
+
+    /// Gives a value few digits, if the next such value fails alike.
+    fn round(&mut self, tape: &mut Tape, at: usize) {
+        let value = tape.overrides[at].value;
+        let rounded = value.checked_next_multiple_of(1 << 52).unwrap_or(value);
+        tape.overrides[at].value = rounded;
+        if rounded != value && !self.fails_alike(tape) {
+            tape.overrides[at].value = value;
+        }
     }
 }
 

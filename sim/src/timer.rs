@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use crate::core::Core;
 use crate::event::{Event, EventId};
 use crate::host::HostId;
+use crate::waits::waits_for;
 
 /// Ends at an instant. It always gives way to the other tasks once, even if the instant
 /// has passed, so that a loop of short sleeps cannot stop the world.
@@ -42,6 +43,7 @@ impl Future for Sleep {
                 self.timer = Some(timer);
             }
         }
+        waits_for(|| format!("time to pass, until {:.6} s", self.deadline_ns as f64 / 1e9));
         Poll::Pending
     }
 }

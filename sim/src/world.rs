@@ -14,6 +14,7 @@ use std::task::{Context, Poll};
 
 use crate::core::Core;
 use crate::dice::Dice;
+use crate::event::Event;
 use crate::executor::{Picked, Task};
 use crate::host::{Host, HostId};
 use crate::log::EventRecord;
@@ -68,6 +69,8 @@ impl Drop for Owner {
             core.hosts.borrow_mut().iter_mut().map(|it| it.program.take()).collect();
         drop(programs);
         core.clear_callbacks();
+        let calls = core.calls.borrow_mut().clear();
+        drop(calls);
         core.drop_disk_operations();
     }
 }
@@ -119,7 +122,7 @@ impl World {
     ) -> Result<T, RunError> {
         let mut polls_this_instant = 0;
         loop {
-            self.let_due_events_happen();
+            self.let_due_events_happen()?;
             let picked = self.core().executor.borrow_mut().pick(&mut self.core().dice.borrow_mut());
             let Some(picked) = picked else {
                 self.advance(end_ns)?;
@@ -144,13 +147,19 @@ impl World {
         }
     }
 
-    fn let_due_events_happen(&self) {
+    fn let_due_events_happen(&self) -> Result<(), RunError> {
         let core = self.core();
         let now_ns = core.now_ns.get();
         let next = || core.queue.borrow_mut().pop_until(now_ns);
         while let Some((insertion, event)) = next() {
-            core.happen(insertion, event);
+            match event {
+                Event::Call { number } => {
+                    guarded(|| self.make_call(number)).map_err(RunError::DriverPanicked)?;
+                }
+                event => core.happen(insertion, event),
+            }
         }
+        Ok(())
     }
 
     /// Moves time on to the next event.

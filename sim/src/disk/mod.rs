@@ -70,7 +70,7 @@ impl Disk {
         effect: impl FnOnce(&mut DiskImage) -> io::Result<T> + 'static,
         failure: impl FnOnce(&mut DiskImage) -> io::Result<T> + 'static,
     ) -> Completion<io::Result<T>> {
-        let (completer, answer) = completion();
+        let (completer, answer) = completion(kind);
         if self.host.is_current() {
             let (core, host) = (&self.host.core, self.host.id());
             let effect: Effect = match core.disk_fails(host, demand.class) {

@@ -93,7 +93,7 @@ impl ObjectStore {
         payload: Vec<u8>,
         effect: impl FnOnce(&mut Bucket) -> Result<T> + 'static,
     ) -> Completion<Result<T>> {
-        let (completer, answer) = completion();
+        let (completer, answer) = completion(kind);
         if self.host.is_current() {
             let failing: Completer<Result<T>> = completer.clone();
             let effect = Box::new(move |bucket: &mut Bucket| -> Answer {
