@@ -7,6 +7,8 @@
 //! Two worlds that are compared can take the instant for the number: see
 //! [`World::draw_by_instant`].
 
+mod rare;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::rc::Rc;
@@ -16,37 +18,68 @@ use rand_chacha::rand_core::Rng;
 
 use crate::core::Core;
 use crate::tape::{Muted, Override, Tape, generator_of};
+use rare::Rare;
 
 /// The interned form of a decision name, valid in one world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct StreamId(u32);
 
+/// A stream from which less was drawn keeps no generator: most hardly ever give anything, and a
+/// generator takes a third of a kilobyte.
+const COLD_DRAWS: u64 = 4;
+
 struct Stream {
     name: Rc<str>,
-    generator: ChaCha8Rng,
     drawn: u64,
+    /// Stands at draw `drawn`; there once the stream is no longer cold.
+    generator: Option<Box<ChaCha8Rng>>,
+    rare: Rare,
+    /// Where the tape departs from the seed, if it does.
+    departures: Option<Box<Departures>>,
     /// The instant of the last draw, and how many there were at it; with draws by instant.
     at_instant: (u64, u64),
+}
+
+/// What a tape says of one stream.
+struct Departures {
     overrides: BTreeMap<u64, u64>,
     muted: Vec<Range<u64>>,
 }
 
+impl Departures {
+    /// What is drawn instead, and whether that is by an override.
+    fn at(&self, n: u64) -> Option<(u64, bool)> {
+        let overridden = self.overrides.get(&n).map(|it| (*it, true));
+        let is_muted = || self.muted.iter().any(|it| it.contains(&n));
+        overridden.or_else(|| is_muted().then_some((0, false)))
+    }
+}
+
 impl Stream {
-    /// What the tape says of draw `n`, if it departs from the seed there.
-    fn departure(&self, n: u64) -> Option<u64> {
-        let overridden = self.overrides.get(&n).copied();
-        overridden.or_else(|| self.muted.iter().any(|it| it.contains(&n)).then_some(0))
+    /// The seed's value for draw `n`, which is the next.
+    fn next(&mut self, seed: u64, n: u64) -> u64 {
+        if let Some(generator) = &mut self.generator {
+            return generator.next_u64();
+        }
+        let mut generator = generator_of(seed, &self.name);
+        // A draw takes one u64, which is two words of the ChaCha stream.
+        generator.set_word_pos(u128::from(n) * 2);
+        let value = generator.next_u64();
+        self.generator = (n >= COLD_DRAWS).then(|| Box::new(generator));
+        value
     }
 
     /// A value for the next draw at this instant: the generator's, at a place that the instant
     /// and the draws before it at the same instant name.
-    fn at(&mut self, now_ns: u64) -> u64 {
+    fn at(&mut self, seed: u64, now_ns: u64) -> u64 {
         let drawn = if self.at_instant.0 == now_ns { self.at_instant.1 + 1 } else { 0 };
         self.at_instant = (now_ns, drawn);
         // A draw takes two words of the stream, whose places are counted in 68 bits.
         let place = u128::from(now_ns) << 20 | u128::from(drawn & 0xF_FFFF);
-        self.generator.set_word_pos(place << 1);
-        self.generator.next_u64()
+        let name = &self.name;
+        let generator = self.generator.get_or_insert_with(|| Box::new(generator_of(seed, name)));
+        generator.set_word_pos(place << 1);
+        generator.next_u64()
     }
 }
 
@@ -115,13 +148,15 @@ impl Streams {
         let stream = StreamId(u32::try_from(self.streams.len()).expect("streams are few"));
         let name: Rc<str> = name.into();
         let muted = self.muted.draws_of(&name);
+        let overrides = self.overrides.remove(&*name).unwrap_or_default();
+        let departs = !muted.is_empty() || !overrides.is_empty();
         self.streams.push(Stream {
             name: name.clone(),
-            generator: generator_of(self.seed, &name),
             drawn: 0,
+            generator: None,
+            rare: Rare::default(),
+            departures: departs.then(|| Box::new(Departures { overrides, muted })),
             at_instant: (0, 0),
-            overrides: self.overrides.remove(&*name).unwrap_or_default(),
-            muted,
         });
         self.by_name.insert(name, stream);
         stream
@@ -143,12 +178,13 @@ impl Streams {
         stream.drawn += 1;
         // The generator advances under an override too: the draws after it must not shift.
         let mut value = match self.instant_ns {
-            None => stream.generator.next_u64(),
-            Some(now_ns) => stream.at(now_ns),
+            None => stream.next(self.seed, n),
+            Some(now_ns) => stream.at(self.seed, now_ns),
         };
-        let departs = !stream.overrides.is_empty() || !stream.muted.is_empty();
-        if departs && let Some(replaced) = stream.departure(n) {
-            self.overrides_matched += u64::from(stream.overrides.contains_key(&n));
+        if let Some(departures) = &stream.departures
+            && let Some((replaced, by_override)) = departures.at(n)
+        {
+            self.overrides_matched += u64::from(by_override);
             value = replaced;
         }
         if let Some(decisions) = &mut self.decisions {
@@ -168,6 +204,22 @@ impl Streams {
     pub(crate) fn chance(&mut self, id: StreamId, num: u64, den: u64) -> bool {
         assert!(den > 0, "a chance out of nothing");
         scale(self.raw(id), den) >= den.saturating_sub(num)
+    }
+
+    /// The same for what hardly ever happens and is asked for all the time: one draw says after
+    /// how many times in which it does not it does, so raw 0 means never again. A new draw is
+    /// taken after each time it happened, and when the chance is another than before.
+    pub(crate) fn rarely(&mut self, id: StreamId, num: u64, den: u64) -> bool {
+        // Draws by instant say what happens at an instant, not when something happens again.
+        if num * rare::OFTEN > den || self.instant_ns.is_some() {
+            return self.chance(id, num, den);
+        }
+        let rare = &mut self.streams[id.0 as usize].rare;
+        if let Some(happens) = rare.ask(num, den) {
+            return happens;
+        }
+        let raw = self.raw(id);
+        self.streams[id.0 as usize].rare.draw(raw, num, den)
     }
 
     pub(crate) fn overrides_matched(&self) -> u64 {

@@ -51,7 +51,7 @@ fn tape(seed: u64) -> Tape {
     let overrides = (0..OVERRIDDEN_HOSTS).flat_map(|host| {
         [draw(host, "net.latency", 1_000, 0), draw(host, "schedule.main", 1_000, 0)]
     });
-    Tape { seed, overrides: overrides.collect() }
+    Tape { overrides: overrides.collect(), ..Tape::new(seed) }
 }
 
 fn settings(workload: Workload) -> NetSettings {
