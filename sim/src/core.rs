@@ -5,7 +5,7 @@
 //! call back into anything here.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use crate::calls::Calls;
@@ -33,6 +33,7 @@ pub(crate) struct Core {
     pub(crate) log: RefCell<EventLog>,
     pub(crate) executor: RefCell<Executor>,
     pub(crate) hosts: RefCell<Vec<HostState>>,
+    pub(crate) host_names: RefCell<BTreeSet<String>>,
     pub(crate) net: RefCell<NetState>,
     /// One per host, by its number.
     pub(crate) disks: RefCell<Vec<DiskState>>,
@@ -54,6 +55,7 @@ impl Core {
             log: RefCell::default(),
             executor: RefCell::default(),
             hosts: RefCell::default(),
+            host_names: RefCell::default(),
             net: RefCell::default(),
             disks: RefCell::default(),
             objects: RefCell::default(),
@@ -137,9 +139,9 @@ impl Core {
             Event::Deliver { from, to, incarnation, payload } => {
                 self.deliver(from, to, incarnation, payload);
             }
-            Event::Timer { host, waker } => {
+            Event::Timer { host, wakee } => {
                 self.emit(host, "timer", &insertion.to_le_bytes());
-                waker.wake();
+                self.executor.borrow().wake(&wakee);
             }
             Event::Disk { host, operation } => self.complete_disk_operation(host, operation),
             Event::Call { .. } => unreachable!("the world itself makes calls"),

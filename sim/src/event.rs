@@ -5,10 +5,10 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::task::Waker;
 
 use bytes::Bytes;
 
+use crate::executor::Wakee;
 use crate::host::HostId;
 
 /// Something that happens at an instant.
@@ -16,7 +16,7 @@ pub(crate) enum Event {
     /// A datagram arrives, if `to` has not crashed since it was sent.
     Deliver { from: HostId, to: HostId, incarnation: u32, payload: Bytes },
     /// A sleep ends.
-    Timer { host: HostId, waker: Waker },
+    Timer { host: HostId, wakee: Wakee },
     /// A disk operation completes.
     Disk { host: HostId, operation: u64 },
     /// A request takes effect in the object store.
@@ -100,13 +100,13 @@ impl EventQueue {
         }
     }
 
-    /// Makes a timer wake `waker` instead of the one it was set with.
-    pub(crate) fn retarget(&mut self, id: EventId, waker: &Waker) {
+    /// Makes a timer wake another than it was set with.
+    pub(crate) fn retarget(&mut self, id: EventId, wakee: Wakee) {
         let slot = &mut self.slots[id.slot as usize];
         if slot.insertion == id.insertion
-            && let Some(Event::Timer { waker: old, .. }) = &mut slot.event
+            && let Some(Event::Timer { wakee: old, .. }) = &mut slot.event
         {
-            old.clone_from(waker);
+            *old = wakee;
         }
     }
 }

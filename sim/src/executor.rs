@@ -8,44 +8,18 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Wake, Waker};
+use std::sync::Arc;
+use std::task::{RawWakerVTable, Waker};
 
 use crate::dice::{StreamId, Streams};
 use crate::host::HostId;
+use crate::wake::{Running, TaskId, TaskWake, Woken};
 
 /// A boxed future that lives on this thread.
 pub(crate) type LocalFuture = Pin<Box<dyn Future<Output = ()>>>;
 
 /// The slot of the driver, whose future lives in `World::run` instead of here.
 pub(crate) const DRIVER_SLOT: u32 = u32::MAX;
-
-/// Where wakers note whom they woke. They must be `Send`, hence the lock; nobody else
-/// ever holds it.
-type WokenList = Arc<Mutex<Vec<(u32, u64)>>>;
-
-/// What a task's waker points at.
-pub(crate) struct TaskWake {
-    slot: u32,
-    serial: u64,
-    /// Whether the task was woken and has not been polled since.
-    queued: AtomicBool,
-    woken: WokenList,
-}
-
-impl Wake for TaskWake {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        if !self.queued.swap(true, Ordering::Relaxed) {
-            let mut woken = self.woken.lock().unwrap_or_else(PoisonError::into_inner);
-            woken.push((self.slot, self.serial));
-        }
-    }
-}
 
 /// What the executor knows of a task beside its future.
 pub(crate) struct TaskHead {
@@ -59,12 +33,7 @@ pub(crate) struct TaskHead {
 impl TaskHead {
     /// The number of the task, never used twice in one world.
     pub(crate) fn serial(&self) -> u64 {
-        self.wake.serial
-    }
-
-    /// Makes the task wakeable again; called right before each poll.
-    pub(crate) fn begin_poll(&self) {
-        self.wake.queued.store(false, Ordering::Relaxed);
+        self.wake.serial()
     }
 }
 
@@ -82,6 +51,31 @@ pub(crate) enum Picked {
     Task(u32, Task),
 }
 
+/// Whom an event wakes. A task that waits for it by itself is named, which costs nothing;
+/// for one that waits through a combinator the combinator's waker is kept.
+pub(crate) enum Wakee {
+    Task(TaskId),
+    Other(Waker),
+}
+
+/// The task that was picked last, and how to recognise its waker.
+struct Polled {
+    task: TaskId,
+    data: *const (),
+    vtable: &'static RawWakerVTable,
+}
+
+impl Polled {
+    fn new(slot: u32, head: &TaskHead) -> Self {
+        let (data, vtable) = (head.waker.data(), head.waker.vtable());
+        Self { task: (slot, head.serial()), data, vtable }
+    }
+
+    fn is_of(&self, waker: &Waker) -> bool {
+        waker.data() == self.data && std::ptr::eq(waker.vtable(), self.vtable)
+    }
+}
+
 /// All tasks of a world.
 #[derive(Default)]
 pub(crate) struct Executor {
@@ -89,20 +83,20 @@ pub(crate) struct Executor {
     free: Vec<u32>,
     serials: u64,
     driver: Option<TaskHead>,
-    woken: WokenList,
+    woken: Arc<Woken>,
     /// Emptied and refilled at each turn, kept for its memory.
-    woken_now: Vec<(u32, u64)>,
+    woken_now: Vec<TaskId>,
     /// (priority, order of waking, slot, serial), lowest first.
     ready: BinaryHeap<Reverse<(u64, u64, u32, u64)>>,
     wakes: u64,
+    polled: Option<Polled>,
 }
 
 impl Executor {
     fn head(&mut self, slot: u32, host: HostId, incarnation: u32, schedule: StreamId) -> TaskHead {
         let serial = self.serials;
         self.serials += 1;
-        let queued = AtomicBool::new(false);
-        let wake = Arc::new(TaskWake { slot, serial, queued, woken: self.woken.clone() });
+        let wake = TaskWake::new((slot, serial), self.woken.clone());
         let waker = Waker::from(wake.clone());
         TaskHead { host, incarnation, schedule, wake, waker }
     }
@@ -120,22 +114,28 @@ impl Executor {
             u32::try_from(self.slots.len() - 1).expect("memory ends long before 2^32 tasks")
         });
         let head = self.head(slot, host, incarnation, schedule);
-        head.wake.wake_by_ref();
+        head.waker.wake_by_ref();
         self.slots[slot as usize] = Some(Task { head, future });
     }
 
     /// Prepares for a new driver, woken; gives its waker.
     pub(crate) fn start_driver(&mut self, schedule: StreamId) -> Waker {
         let head = self.head(DRIVER_SLOT, HostId::DRIVER, 0, schedule);
-        head.wake.wake_by_ref();
+        head.waker.wake_by_ref();
         let waker = head.waker.clone();
         self.driver = Some(head);
         waker
     }
 
+    /// Makes waking cheap on this thread for as long as the guard lives.
+    pub(crate) fn enter(&self) -> Running {
+        Running::new(self.woken.clone())
+    }
+
     /// Forgets the driver: its wakers no longer wake anything.
     pub(crate) fn end_driver(&mut self) {
         self.driver = None;
+        self.polled = None;
     }
 
     fn alive(&self, slot: u32, serial: u64) -> Option<&TaskHead> {
@@ -146,11 +146,32 @@ impl Executor {
         head.filter(|it| it.serial() == serial)
     }
 
+    /// Whom to wake for what is polled with this waker.
+    pub(crate) fn wakee(&self, waker: &Waker) -> Wakee {
+        match &self.polled {
+            Some(it) if it.is_of(waker) => Wakee::Task(it.task),
+            _ => Wakee::Other(waker.clone()),
+        }
+    }
+
+    /// Wakes it, if it is still alive. Not while a task is out of its slot: events happen
+    /// between polls.
+    pub(crate) fn wake(&self, wakee: &Wakee) {
+        match wakee {
+            Wakee::Other(waker) => waker.wake_by_ref(),
+            Wakee::Task((slot, serial)) => {
+                if let Some(head) = self.alive(*slot, *serial) {
+                    head.waker.wake_by_ref();
+                }
+            }
+        }
+    }
+
     /// Gives each task that was woken since the last call its priority.
     fn admit_woken(&mut self, dice: &mut Streams) {
         let mut woken_now = std::mem::take(&mut self.woken_now);
         let woken = &self.woken;
-        woken_now.append(&mut woken.lock().unwrap_or_else(PoisonError::into_inner));
+        woken.take(&mut woken_now);
         for (slot, serial) in woken_now.drain(..) {
             // Tasks of a host that crashed meanwhile are gone; they draw nothing.
             let Some(head) = self.alive(slot, serial) else {
@@ -170,7 +191,8 @@ impl Executor {
             let Some(head) = self.alive(slot, serial) else {
                 continue;
             };
-            head.begin_poll();
+            head.wake.begin_poll();
+            self.polled = Some(Polled::new(slot, head));
             if slot == DRIVER_SLOT {
                 return Some(Picked::Driver);
             }

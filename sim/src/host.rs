@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,7 @@ use crate::net::LinkStreams;
 use crate::object_store::ObjectStore;
 use crate::timer::Sleep;
 use crate::waits::waits_for;
+use crate::wake::WakerSet;
 
 /// Wall-clock time at which every world begins: 2026-01-01T00:00:00Z, in milliseconds
 /// since the Unix epoch.
@@ -59,7 +60,7 @@ pub(crate) struct HostState {
     pub(crate) incarnation: u32,
     pub(crate) program: Option<Program>,
     pub(crate) inbox: VecDeque<(HostId, Bytes)>,
-    pub(crate) receivers: Vec<Waker>,
+    pub(crate) receivers: WakerSet,
     /// What the monotonic clock showed when the world began.
     pub(crate) monotonic_base_ns: u64,
     pub(crate) clock_offset_ns: i64,
@@ -82,7 +83,7 @@ impl HostState {
             incarnation: 0,
             program: None,
             inbox: VecDeque::new(),
-            receivers: Vec::new(),
+            receivers: WakerSet::default(),
             // Up to eleven days of uptime: no two hosts agree on what time it is.
             monotonic_base_ns: dice.range(base, &(0..1_000_000_000_000_000)),
             clock_offset_ns: 0,
@@ -212,9 +213,7 @@ impl Host {
         if let Some(message) = state.inbox.pop_front() {
             return Poll::Ready(message);
         }
-        if !state.receivers.iter().any(|it| it.will_wake(context.waker())) {
-            state.receivers.push(context.waker().clone());
-        }
+        state.receivers.wait(context.waker());
         waits_for(|| "a datagram".to_string());
         Poll::Pending
     }

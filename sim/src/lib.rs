@@ -57,6 +57,7 @@ mod shrink;
 mod tape;
 mod timer;
 mod waits;
+mod wake;
 mod world;
 
 pub use check::{Check, check};

@@ -112,7 +112,7 @@ impl Fate {
         streams: &LinkStreams,
         dice: &mut Streams,
     ) -> Self {
-        let mut chance = |stream, num, den| num > 0 && dice.chance(stream, num, den);
+        let mut chance = |stream, num, den| num > 0 && dice.rarely(stream, num, den);
         let slow = chance(streams.slow, settings.slow_per_mille, 1_000);
         let lost = chance(streams.loss, settings.loss_per_million, 1_000_000);
         let twice = chance(streams.duplicate, settings.duplicate_per_million, 1_000_000);
@@ -177,7 +177,7 @@ impl Core {
         self.emit_on_link(from, to, "net.deliver", &payload);
         let state = &mut self.hosts.borrow_mut()[to.index()];
         state.inbox.push_back((from, payload));
-        state.receivers.drain(..).for_each(|it| it.wake());
+        state.receivers.wake_all();
     }
 
     fn lose(&self, from: HostId, to: HostId, why: &'static str, payload: &[u8]) {

@@ -18,7 +18,8 @@ impl Core {
     pub(crate) fn add_host(&self, name: &str, zone: &str) -> HostId {
         assert!(!name.contains(['/', '>']), "`/` and `>` have a meaning in event names: {name}");
         let mut hosts = self.hosts.borrow_mut();
-        assert!(hosts.iter().all(|it| &*it.name != name), "a second host called {name}");
+        let is_new = self.host_names.borrow_mut().insert(name.to_string());
+        assert!(is_new, "a second host called {name}");
         let id = HostId(u16::try_from(hosts.len()).expect("at most 65,536 hosts"));
         hosts.push(HostState::new(name, zone, &mut self.dice.borrow_mut()));
         self.disks.borrow_mut().push(DiskState::default());

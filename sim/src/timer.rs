@@ -32,12 +32,13 @@ impl Future for Sleep {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let now_ns = self.core.now_ns.get();
+        let wakee = || self.core.executor.borrow().wakee(context.waker());
         let mut queue = self.core.queue.borrow_mut();
         match self.timer {
             Some(_) if now_ns >= self.deadline_ns => return Poll::Ready(()),
-            Some(timer) => queue.retarget(timer, context.waker()),
+            Some(timer) => queue.retarget(timer, wakee()),
             None => {
-                let event = Event::Timer { host: self.host, waker: context.waker().clone() };
+                let event = Event::Timer { host: self.host, wakee: wakee() };
                 let timer = queue.push(self.deadline_ns.max(now_ns), event);
                 drop(queue);
                 self.timer = Some(timer);

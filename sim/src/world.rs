@@ -109,6 +109,7 @@ impl World {
         };
         let waker = self.core().executor.borrow_mut().start_driver(schedule);
         let end_ns = self.core().now_ns.get().saturating_add(limit_ns);
+        let _running = self.core().executor.borrow().enter();
         let result = self.run_until(end_ns, pin!(driver), &mut Context::from_waker(&waker));
         self.core().executor.borrow_mut().end_driver();
         result
