@@ -34,6 +34,8 @@ pub(crate) struct Core {
     pub(crate) executor: RefCell<Executor>,
     pub(crate) hosts: RefCell<Vec<HostState>>,
     pub(crate) host_names: RefCell<BTreeSet<String>>,
+    /// Hosts of one zone share its name, so that zones are compared by where it lies.
+    pub(crate) zones: RefCell<BTreeSet<Rc<str>>>,
     pub(crate) net: RefCell<NetState>,
     /// One per host, by its number.
     pub(crate) disks: RefCell<Vec<DiskState>>,
@@ -56,6 +58,7 @@ impl Core {
             executor: RefCell::default(),
             hosts: RefCell::default(),
             host_names: RefCell::default(),
+            zones: RefCell::default(),
             net: RefCell::default(),
             disks: RefCell::default(),
             objects: RefCell::default(),

@@ -16,6 +16,7 @@ use std::rc::Rc;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
 
+use crate::chunks::Chunks;
 use crate::core::Core;
 use crate::tape::{Muted, Override, Tape, generator_of};
 use rare::Rare;
@@ -28,44 +29,65 @@ pub(crate) struct StreamId(u32);
 /// generator takes a third of a kilobyte.
 const COLD_DRAWS: u64 = 4;
 
+/// Draws that are taken from a generator at a time, so that most touch one cache line only.
+const AHEAD: usize = 6;
+
+/// What nearly every draw needs of its stream, and no more: one line of the cache.
+#[repr(align(64))]
+struct Hot {
+    drawn: u64,
+    /// The next `left` draws of the seed, the last of them first.
+    ahead: [u64; AHEAD],
+    left: u8,
+    /// Whether the tape departs from the seed here.
+    departs: bool,
+}
+
 struct Stream {
     name: Rc<str>,
-    drawn: u64,
-    /// Stands at draw `drawn`; there once the stream is no longer cold.
+    /// Stands behind what was taken ahead; there once the stream is no longer cold.
     generator: Option<Box<ChaCha8Rng>>,
     rare: Rare,
-    /// Where the tape departs from the seed, if it does.
-    departures: Option<Box<Departures>>,
+    departures: Departures,
     /// The instant of the last draw, and how many there were at it; with draws by instant.
     at_instant: (u64, u64),
 }
 
-/// What a tape says of one stream.
-struct Departures {
-    overrides: BTreeMap<u64, u64>,
-    muted: Vec<Range<u64>>,
-}
+/// What a tape says of one stream; nothing, mostly.
+#[derive(Default)]
+struct Departures(Option<Box<(BTreeMap<u64, u64>, Vec<Range<u64>>)>>);
 
 impl Departures {
+    fn new(overrides: BTreeMap<u64, u64>, muted: Vec<Range<u64>>) -> Self {
+        let departs = !muted.is_empty() || !overrides.is_empty();
+        Self(departs.then(|| Box::new((overrides, muted))))
+    }
+
     /// What is drawn instead, and whether that is by an override.
     fn at(&self, n: u64) -> Option<(u64, bool)> {
-        let overridden = self.overrides.get(&n).map(|it| (*it, true));
-        let is_muted = || self.muted.iter().any(|it| it.contains(&n));
+        let (overrides, muted) = &**self.0.as_ref()?;
+        let overridden = overrides.get(&n).map(|it| (*it, true));
+        let is_muted = || muted.iter().any(|it| it.contains(&n));
         overridden.or_else(|| is_muted().then_some((0, false)))
     }
 }
 
 impl Stream {
-    /// The seed's value for draw `n`, which is the next.
-    fn next(&mut self, seed: u64, n: u64) -> u64 {
-        if let Some(generator) = &mut self.generator {
-            return generator.next_u64();
-        }
-        let mut generator = generator_of(seed, &self.name);
-        // A draw takes one u64, which is two words of the ChaCha stream.
-        generator.set_word_pos(u128::from(n) * 2);
+    /// The seed's value for draw `n`, of which nothing was taken ahead.
+    fn refill(&mut self, hot: &mut Hot, seed: u64) -> u64 {
+        let generator = self.generator.get_or_insert_with(|| {
+            let mut generator = generator_of(seed, &self.name);
+            // A draw takes one u64, which is two words of the ChaCha stream.
+            generator.set_word_pos(u128::from(hot.drawn) * 2);
+            Box::new(generator)
+        });
         let value = generator.next_u64();
-        self.generator = (n >= COLD_DRAWS).then(|| Box::new(generator));
+        if hot.drawn < COLD_DRAWS {
+            self.generator = None;
+            return value;
+        }
+        hot.ahead.iter_mut().rev().for_each(|it| *it = generator.next_u64());
+        hot.left = AHEAD as u8;
         value
     }
 
@@ -110,7 +132,8 @@ impl MutedNames {
 /// All streams of one world.
 pub(crate) struct Streams {
     seed: u64,
-    streams: Vec<Stream>,
+    hot: Chunks<Hot>,
+    streams: Chunks<Stream>,
     by_name: BTreeMap<Rc<str>, StreamId>,
     /// The tape's overrides of names that were not yet used.
     overrides: BTreeMap<String, BTreeMap<u64, u64>>,
@@ -130,7 +153,8 @@ impl Streams {
         }
         Self {
             seed: tape.seed,
-            streams: Vec::new(),
+            hot: Chunks::default(),
+            streams: Chunks::default(),
             by_name: BTreeMap::new(),
             overrides,
             overrides_matched: 0,
@@ -149,13 +173,14 @@ impl Streams {
         let name: Rc<str> = name.into();
         let muted = self.muted.draws_of(&name);
         let overrides = self.overrides.remove(&*name).unwrap_or_default();
-        let departs = !muted.is_empty() || !overrides.is_empty();
+        let departures = Departures::new(overrides, muted);
+        let departs = departures.0.is_some();
+        self.hot.push(Hot { drawn: 0, ahead: [0; AHEAD], left: 0, departs });
         self.streams.push(Stream {
             name: name.clone(),
-            drawn: 0,
             generator: None,
             rare: Rare::default(),
-            departures: departs.then(|| Box::new(Departures { overrides, muted })),
+            departures,
             at_instant: (0, 0),
         });
         self.by_name.insert(name, stream);
@@ -173,17 +198,30 @@ impl Streams {
 
     /// The next raw value of a stream.
     pub(crate) fn raw(&mut self, id: StreamId) -> u64 {
-        let stream = &mut self.streams[id.0 as usize];
-        let n = stream.drawn;
-        stream.drawn += 1;
+        let hot = &mut self.hot[id.0 as usize];
+        if hot.left > 0 && !hot.departs && self.instant_ns.is_none() && self.decisions.is_none() {
+            hot.drawn += 1;
+            hot.left -= 1;
+            return hot.ahead[usize::from(hot.left)];
+        }
+        self.raw_with_care(id)
+    }
+
+    /// The same where nothing was taken ahead, or where there is more to it.
+    fn raw_with_care(&mut self, id: StreamId) -> u64 {
+        let (hot, stream) = (&mut self.hot[id.0 as usize], &mut self.streams[id.0 as usize]);
+        let n = hot.drawn;
         // The generator advances under an override too: the draws after it must not shift.
         let mut value = match self.instant_ns {
-            None => stream.next(self.seed, n),
             Some(now_ns) => stream.at(self.seed, now_ns),
+            None if hot.left > 0 => {
+                hot.left -= 1;
+                hot.ahead[usize::from(hot.left)]
+            }
+            None => stream.refill(hot, self.seed),
         };
-        if let Some(departures) = &stream.departures
-            && let Some((replaced, by_override)) = departures.at(n)
-        {
+        hot.drawn += 1;
+        if let Some((replaced, by_override)) = stream.departures.at(n) {
             self.overrides_matched += u64::from(by_override);
             value = replaced;
         }
@@ -233,8 +271,8 @@ impl Streams {
 
     /// How many draws there were under each name.
     pub(crate) fn draws(&self) -> BTreeMap<String, u64> {
-        let drawn = self.streams.iter().filter(|it| it.drawn > 0);
-        drawn.map(|it| (it.name.to_string(), it.drawn)).collect()
+        let drawn = self.streams.iter().zip(self.hot.iter()).filter(|(_, hot)| hot.drawn > 0);
+        drawn.map(|(it, hot)| (it.name.to_string(), hot.drawn)).collect()
     }
 
     pub(crate) fn record(&mut self, on: bool) {

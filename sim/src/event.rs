@@ -3,12 +3,10 @@
 //! The heap holds small keys; the events lie beside it and can be taken back before
 //! their time. What an event does is decided where it is popped.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-
 use bytes::Bytes;
 
 use crate::executor::Wakee;
+use crate::heap::Heap;
 use crate::host::HostId;
 
 /// Something that happens at an instant.
@@ -39,11 +37,29 @@ struct Slot {
     event: Option<Event>,
 }
 
+/// How many bits name a slot, and so how many events can be waiting.
+const SLOT_BITS: u32 = 24;
+/// How many bits count insertions: enough for days of a processor's time.
+const INSERTION_BITS: u32 = 40;
+
+/// Events in the order in which they happen: by time in ns, then by insertion.
+fn key(time_ns: u64, insertion: u64, slot: u32) -> u128 {
+    u128::from(time_ns) << 64 | u128::from(insertion << SLOT_BITS) | u128::from(slot)
+}
+
+fn time_of(key: u128) -> u64 {
+    (key >> 64) as u64
+}
+
+fn slot_of(key: u128) -> u32 {
+    key as u32 & ((1 << SLOT_BITS) - 1)
+}
+
 /// Events yet to come.
 #[derive(Default)]
 pub(crate) struct EventQueue {
-    /// (time in ns, insertion number, slot), soonest first.
-    heap: BinaryHeap<Reverse<(u64, u64, u32)>>,
+    /// Time, insertion and slot in one number ([`key`]), soonest first.
+    heap: Heap,
     slots: Vec<Slot>,
     free: Vec<u32>,
     insertions: u64,
@@ -62,21 +78,23 @@ impl EventQueue {
             }
             None => {
                 self.slots.push(filled);
-                u32::try_from(self.slots.len() - 1).expect("memory ends long before 2^32 events")
+                assert!(self.slots.len() <= 1 << SLOT_BITS, "more events wait than a world holds");
+                (self.slots.len() - 1) as u32
             }
         };
-        self.heap.push(Reverse((time_ns, insertion, slot)));
+        debug_assert!(insertion < 1 << INSERTION_BITS, "a world that ran for too long");
+        self.heap.push(key(time_ns, insertion, slot));
         EventId { slot, insertion }
     }
 
     /// When the next event happens. Events that were taken back do not count.
     pub(crate) fn next_time_ns(&mut self) -> Option<u64> {
-        while let Some(&Reverse((time_ns, _, slot))) = self.heap.peek() {
-            if self.slots[slot as usize].event.is_some() {
-                return Some(time_ns);
+        while let Some(key) = self.heap.peek() {
+            if self.slots[slot_of(key) as usize].event.is_some() {
+                return Some(time_of(key));
             }
             self.heap.pop();
-            self.free.push(slot);
+            self.free.push(slot_of(key));
         }
         None
     }
@@ -86,9 +104,10 @@ impl EventQueue {
         if self.next_time_ns()? > time_ns {
             return None;
         }
-        let Reverse((_, insertion, slot)) = self.heap.pop()?;
+        let slot = slot_of(self.heap.pop()?);
         self.free.push(slot);
-        Some((insertion, self.slots[slot as usize].event.take()?))
+        let slot = &mut self.slots[slot as usize];
+        Some((slot.insertion, slot.event.take()?))
     }
 
     /// Takes an event back; nothing happens if it is gone already.

@@ -3,6 +3,8 @@
 //! Each event is folded in with xxh3, seeded with the hash before it; so the value
 //! depends on every event and on their order.
 
+use std::cell::Cell;
+
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 /// The hash of an actor's name.
@@ -24,6 +26,28 @@ impl ActorHash {
     }
 }
 
+/// Places for kinds whose hashes are known on this thread.
+const KINDS: usize = 64;
+
+thread_local! {
+    /// Kinds are few and static: where one lies, how long it is, and its hash.
+    static KNOWN: [Cell<(usize, usize, u64)>; KINDS] = const { [const { Cell::new((0, 0, 0)) }; KINDS] };
+}
+
+fn hash_of_kind(kind: &'static str) -> u64 {
+    let (address, len) = (kind.as_ptr() as usize, kind.len());
+    KNOWN.with(|known| {
+        let place = &known[(address ^ (address >> 6) ^ len) % KINDS];
+        let (known_address, known_len, hash) = place.get();
+        if (known_address, known_len) == (address, len) {
+            return hash;
+        }
+        let hash = xxh3_64(kind.as_bytes());
+        place.set((address, len, hash));
+        hash
+    })
+}
+
 /// Chains events into one number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RollingHash(u64);
@@ -37,20 +61,24 @@ impl RollingHash {
     /// Folds in one event: its virtual time in nanoseconds, who it happened to, what kind
     /// it was, and its full payload.
     pub fn update(&mut self, time_ns: u64, actor: &str, kind: &str, payload: &[u8]) {
-        self.update_hashed(time_ns, ActorHash::of(actor), kind, payload);
+        self.fold(time_ns, ActorHash::of(actor), xxh3_64(kind.as_bytes()), payload);
     }
 
     pub(crate) fn update_hashed(
         &mut self,
         time_ns: u64,
         actor: ActorHash,
-        kind: &str,
+        kind: &'static str,
         payload: &[u8],
     ) {
+        self.fold(time_ns, actor, hash_of_kind(kind), payload);
+    }
+
+    fn fold(&mut self, time_ns: u64, actor: ActorHash, kind: u64, payload: &[u8]) {
         let mut event = [0u8; 32];
         event[..8].copy_from_slice(&time_ns.to_le_bytes());
         event[8..16].copy_from_slice(&actor.0.to_le_bytes());
-        event[16..24].copy_from_slice(&xxh3_64(kind.as_bytes()).to_le_bytes());
+        event[16..24].copy_from_slice(&kind.to_le_bytes());
         event[24..].copy_from_slice(&xxh3_64(payload).to_le_bytes());
         self.0 = xxh3_64_with_seed(&event, self.0);
     }

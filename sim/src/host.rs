@@ -3,7 +3,7 @@
 //! The network behind `send` is in `net.rs`, what kills and revives a host in
 //! `process.rs`.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::rc::Rc;
@@ -50,6 +50,26 @@ impl fmt::Display for HostId {
 /// How a host starts its main task, at boot and at every restart.
 pub(crate) type Program = Rc<dyn Fn(Host) -> LocalFuture>;
 
+/// Streams of one host by what they are for: few, and mostly asked for by the same literal.
+#[derive(Default)]
+struct StreamTable(Vec<(&'static str, StreamId)>);
+
+impl StreamTable {
+    fn get_or_insert_with(
+        &mut self,
+        concern: &'static str,
+        intern: impl FnOnce() -> StreamId,
+    ) -> StreamId {
+        let is_it = |it: &&(&'static str, StreamId)| std::ptr::eq(it.0, concern) || it.0 == concern;
+        if let Some(&(_, stream)) = self.0.iter().find(is_it) {
+            return stream;
+        }
+        let stream = intern();
+        self.0.push((concern, stream));
+        stream
+    }
+}
+
 /// What the world keeps about a host.
 pub(crate) struct HostState {
     pub(crate) name: Rc<str>,
@@ -68,17 +88,17 @@ pub(crate) struct HostState {
     pub(crate) cpu: CpuState,
     /// When the last datagram that was sent so far will have left.
     pub(crate) egress_free_ns: u64,
-    streams: BTreeMap<&'static str, StreamId>,
-    schedules: BTreeMap<&'static str, StreamId>,
+    streams: StreamTable,
+    schedules: StreamTable,
 }
 
 impl HostState {
-    pub(crate) fn new(name: &str, zone: &str, dice: &mut Streams) -> Self {
+    pub(crate) fn new(name: &str, zone: Rc<str>, dice: &mut Streams) -> Self {
         let base = dice.intern(&format!("{name}/clock.monotonic_base"));
         Self {
             name: name.into(),
             name_hash: ActorHash::of(name),
-            zone: zone.into(),
+            zone,
             up: false,
             incarnation: 0,
             program: None,
@@ -90,8 +110,8 @@ impl HostState {
             link_streams: LinkStreams::new(name, dice),
             cpu: CpuState::default(),
             egress_free_ns: 0,
-            streams: BTreeMap::new(),
-            schedules: BTreeMap::new(),
+            streams: StreamTable::default(),
+            schedules: StreamTable::default(),
         }
     }
 
@@ -99,14 +119,14 @@ impl HostState {
     pub(crate) fn stream(&mut self, concern: &'static str, dice: &mut Streams) -> StreamId {
         let name = &self.name;
         let intern = || dice.intern(&format!("{name}/{concern}"));
-        *self.streams.entry(concern).or_insert_with(intern)
+        self.streams.get_or_insert_with(concern, intern)
     }
 
     /// The stream of priorities of the tasks with this name.
     pub(crate) fn schedule(&mut self, task: &'static str, dice: &mut Streams) -> StreamId {
         let name = &self.name;
         let intern = || dice.intern(&format!("{name}/schedule.{task}"));
-        *self.schedules.entry(task).or_insert_with(intern)
+        self.schedules.get_or_insert_with(task, intern)
     }
 }
 

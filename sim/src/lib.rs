@@ -37,6 +37,7 @@
 
 mod calls;
 mod check;
+mod chunks;
 mod completion;
 mod core;
 mod cpu;
@@ -45,6 +46,7 @@ mod disk;
 mod event;
 mod executor;
 mod hash;
+mod heap;
 mod host;
 mod log;
 mod net;

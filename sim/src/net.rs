@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::rc::Rc;
 
 use bytes::Bytes;
 
@@ -136,7 +137,8 @@ impl Core {
             let incarnation = receiver.incarnation;
             let net = self.net.borrow();
             let settings = &net.settings;
-            let usual = || settings.latency_ns(from == to, sender.zone == receiver.zone);
+            let usual =
+                || settings.latency_ns(from == to, Rc::ptr_eq(&sender.zone, &receiver.zone));
             let range = net.slow_links.get(&(from, to)).unwrap_or_else(usual);
             let mut dice = self.dice.borrow_mut();
             let fate = Fate::draw(settings, range, &sender.link_streams, &mut dice);

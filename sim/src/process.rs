@@ -21,9 +21,20 @@ impl Core {
         let is_new = self.host_names.borrow_mut().insert(name.to_string());
         assert!(is_new, "a second host called {name}");
         let id = HostId(u16::try_from(hosts.len()).expect("at most 65,536 hosts"));
+        let zone = self.intern_zone(zone);
         hosts.push(HostState::new(name, zone, &mut self.dice.borrow_mut()));
         self.disks.borrow_mut().push(DiskState::default());
         id
+    }
+
+    fn intern_zone(&self, zone: &str) -> Rc<str> {
+        let mut zones = self.zones.borrow_mut();
+        if let Some(known) = zones.get(zone) {
+            return known.clone();
+        }
+        let new: Rc<str> = zone.into();
+        zones.insert(new.clone());
+        new
     }
 
     /// Starts the program of a host that is down.
