@@ -291,7 +291,7 @@ impl Streams {
 
 /// Maps a raw value to `0..below` by multiply and shift: 0 to 0, in order, with a bias of
 /// less than `below` in 2^64.
-fn scale(raw: u64, below: u64) -> u64 {
+pub(crate) fn scale(raw: u64, below: u64) -> u64 {
     ((u128::from(raw) * u128::from(below)) >> 64) as u64
 }
 

@@ -66,7 +66,9 @@ pub use check::{Check, check};
 pub use completion::Completion;
 pub use cpu::BACKGROUND_SLICE_NS;
 pub use dice::Dice;
-pub use disk::{Disk, DiskFaults, DiskSettings, File};
+pub use disk::{
+    Disk, DiskFaults, DiskSettings, DiskSnapshot, File, Outcomes, POWER_LOSS_TRIES_MAX,
+};
 pub use hash::RollingHash;
 pub use host::{Host, HostId, WORLD_EPOCH_MS};
 #[doc(hidden)]

@@ -36,17 +36,36 @@ pub(super) struct Losses {
 }
 
 /// One of `0..n`, where 0 is the newest.
-type Choose<'a> = &'a mut dyn FnMut(u64) -> u64;
+pub(super) type Choose<'a> = &'a mut dyn FnMut(u64) -> u64;
 
 impl DiskImage {
     /// Drops the page cache. `choose(n)` draws one of `0..n`, where 0 is the newest.
     pub(super) fn lose_power(&mut self, choose: Choose) -> Losses {
-        let mut losses = Losses { names: self.lose_names(choose), ..Losses::default() };
-        self.free_inodes();
-        for inode in self.inodes.values_mut() {
-            losses.sectors += lose_sectors(inode, choose);
+        // Of a hundred changes drawn one by one hardly ever all survive, or none: those two
+        // outcomes get a quarter each.
+        let how = if self.names.has_pending() { choose(4) } else { 0 };
+        match how {
+            0 => self.settle(&mut |_| 0, choose),
+            3 => self.settle(&mut |n| n - 1, choose),
+            _ => self.settle_one_by_one(choose),
         }
-        losses
+    }
+
+    /// The same where each change is chosen for itself: all outcomes, with fewer choices.
+    pub(super) fn settle_one_by_one(&mut self, choose: Choose) -> Losses {
+        let names = self.lose_names(choose);
+        self.lose_contents(names, choose)
+    }
+
+    fn settle(&mut self, of_names: Choose, choose: Choose) -> Losses {
+        let names = self.lose_names(of_names);
+        self.lose_contents(names, choose)
+    }
+
+    fn lose_contents(&mut self, names: u64, choose: Choose) -> Losses {
+        self.free_inodes();
+        let sectors = self.inodes.values_mut().map(|it| lose_sectors(it, choose)).sum();
+        Losses { sectors, names }
     }
 
     fn lose_names(&mut self, choose: Choose) -> u64 {
@@ -57,48 +76,21 @@ impl DiskImage {
     }
 }
 
-/// Of a hundred changes drawn one by one hardly ever all survive, or none: those two
-/// outcomes get a quarter each.
 fn part(pending: Vec<NameChange>, choose: Choose) -> (Vec<NameChange>, u64) {
-    let how = if pending.is_empty() { 0 } else { choose(4) };
     let (mut survivors, mut lost) = (Vec::new(), Vec::new());
     for change in pending {
-        let doomed = how == 3 || lost.iter().any(|it| change.needs(it));
-        let keep = !doomed && (how == 0 || choose(2) == 0);
+        let doomed = lost.iter().any(|it| change.needs(it));
+        let keep = !doomed && choose(2) == 0;
         if keep { survivors.push(change) } else { lost.push(change) }
     }
     (survivors, lost.len() as u64)
-}
-
-/// Everything that can come of some choices, by trying them all.
-#[cfg(test)]
-pub(super) fn every_outcome<T: Ord>(
-    mut outcome: impl FnMut(Choose) -> T,
-) -> std::collections::BTreeSet<T> {
-    let mut outcomes = std::collections::BTreeSet::new();
-    let mut script: Vec<u64> = Vec::new();
-    loop {
-        let mut radices = Vec::new();
-        outcomes.insert(outcome(&mut |choices| {
-            radices.push(choices);
-            script.get(radices.len() - 1).copied().unwrap_or(0)
-        }));
-        // Counts on, the last choice fastest, like an odometer.
-        script.resize(radices.len(), 0);
-        while script.last().is_some_and(|it| it + 1 == radices[script.len() - 1]) {
-            script.pop();
-        }
-        match script.last_mut() {
-            Some(last) => *last += 1,
-            None => return outcomes,
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
+    use super::super::outcomes::every_outcome;
     use super::*;
 
     /// Each name with the number of its inode, after every possible power loss.

@@ -4,9 +4,11 @@
 
 use std::collections::BTreeMap;
 
+use super::faults::DiskFaults;
 use super::image::DiskImage;
+use super::outcomes::Script;
 use super::queue::{Job, Queue};
-use super::settings::{DiskFaults, DiskSettings};
+use super::settings::DiskSettings;
 use crate::core::Core;
 use crate::event::Event;
 use crate::host::HostId;
@@ -36,15 +38,33 @@ impl Demand {
     }
 }
 
-pub(super) type Effect = Box<dyn FnOnce(&mut DiskImage)>;
+/// What an operation does to the files.
+pub(super) trait Effect {
+    /// Does it, and answers who waits for it.
+    fn finish(self: Box<Self>, image: &mut DiskImage);
+
+    /// Does it to a copy, and nobody hears of it.
+    fn rehearse(&self, copy: &mut DiskImage);
+}
 
 /// An operation that was submitted and has not completed.
 pub(super) struct Operation {
     pub(super) kind: &'static str,
     pub(super) payload: Vec<u8>,
-    pub(super) effect: Effect,
+    pub(super) effect: Box<dyn Effect>,
+    pub(super) class: Class,
     pub(super) background: bool,
 }
+
+impl Operation {
+    /// Whether a power loss can tell if it happened.
+    pub(super) fn changes_files(&self) -> bool {
+        matches!(self.class, Class::Write | Class::Sync)
+    }
+}
+
+/// The number that no operation has: at this event a stall of the whole device is over.
+const STALL_OVER: u64 = u64::MAX;
 
 /// The disk of one machine.
 #[derive(Default)]
@@ -52,18 +72,24 @@ pub(crate) struct DiskState {
     pub(super) settings: DiskSettings,
     pub(super) faults: DiskFaults,
     pub(super) image: DiskImage,
+    /// Until then nothing starts and nothing completes.
+    stalled_until_ns: u64,
+    /// What the power loss that is going on takes, if that is not for the dice.
+    pub(super) script: Option<Script>,
     queue: Queue,
-    operations: BTreeMap<u64, Operation>,
+    pub(super) operations: BTreeMap<u64, Operation>,
     submitted: u64,
 }
 
 impl Core {
     fn disk_latency_ns(&self, host: HostId, class: Class) -> u64 {
+        let disk = &self.disks.borrow()[host.index()];
+        let stall_ns = self.disk_stall_ns(host, &disk.faults);
         let mut hosts = self.hosts.borrow_mut();
         let mut dice = self.dice.borrow_mut();
         let latency = hosts[host.index()].stream("disk.latency", &mut dice);
         let slow = hosts[host.index()].stream("disk.slow", &mut dice);
-        let settings = &self.disks.borrow()[host.index()].settings;
+        let settings = &disk.settings;
         let range = match class {
             Class::Write => &settings.write_ns,
             Class::Read | Class::Stat => &settings.read_ns,
@@ -73,7 +99,7 @@ impl Core {
         let per_mille = settings.slow_per_mille;
         let slow = per_mille > 0 && dice.chance(slow, per_mille, 1_000);
         self.count_fault("disk.slow", slow.into());
-        if slow { latency_ns * 10 } else { latency_ns }
+        stall_ns + if slow { latency_ns * 10 } else { latency_ns }
     }
 
     pub(super) fn submit_disk_operation(&self, host: HostId, demand: Demand, work: Operation) {
@@ -90,24 +116,51 @@ impl Core {
 
     /// Starts what may start now.
     pub(super) fn start_disk_operations(&self, host: HostId, disk: &mut DiskState) {
-        while let Some((number, end_ns)) = disk.queue.start(self.now_ns.get(), &disk.settings) {
+        let now_ns = self.now_ns.get();
+        if now_ns < disk.stalled_until_ns {
+            return;
+        }
+        while let Some((number, end_ns)) = disk.queue.start(now_ns, &disk.settings) {
             self.queue.borrow_mut().push(end_ns, Event::Disk { host, operation: number });
         }
     }
 
+    /// Until then the device does nothing at all; a second stall does not shorten the first.
+    pub(super) fn stall_disk_until(&self, host: HostId, until_ns: u64) {
+        let disk = &mut self.disks.borrow_mut()[host.index()];
+        disk.stalled_until_ns = disk.stalled_until_ns.max(until_ns);
+        self.queue.borrow_mut().push(until_ns, Event::Disk { host, operation: STALL_OVER });
+    }
+
     fn take_effect(&self, host: HostId, operation: Operation, image: &mut DiskImage) {
         self.emit(host, operation.kind, &operation.payload);
-        (operation.effect)(image);
+        operation.effect.finish(image);
+        self.tell_disk_faults(host, image);
+    }
+
+    /// Counts and tells the faults that took effect.
+    pub(super) fn tell_disk_faults(&self, host: HostId, image: &mut DiskImage) {
         self.count_fault("disk.no_space", std::mem::take(&mut image.refused));
+        for (fault, what) in image.struck.drain(..) {
+            self.count_fault(fault, 1);
+            self.emit(host, fault, &what);
+        }
     }
 
     pub(crate) fn complete_disk_operation(&self, host: HostId, number: u64) {
         let mut disks = self.disks.borrow_mut();
         let disk = &mut disks[host.index()];
+        if self.now_ns.get() < disk.stalled_until_ns {
+            let event = Event::Disk { host, operation: number };
+            self.queue.borrow_mut().push(disk.stalled_until_ns, event);
+            return;
+        }
         // It is gone if the process died meanwhile.
         if let Some(operation) = disk.operations.remove(&number) {
             disk.queue.end(self.now_ns.get(), operation.background);
             self.take_effect(host, operation, &mut disk.image);
+            self.start_disk_operations(host, disk);
+        } else if number == STALL_OVER {
             self.start_disk_operations(host, disk);
         }
     }
@@ -122,7 +175,11 @@ impl Core {
         };
         disk.queue.clear();
         for operation in std::mem::take(&mut disk.operations).into_values() {
-            if self.dice.borrow_mut().chance(stream, 1, 2) {
+            let is_lost = match &mut disk.script {
+                Some(script) => !operation.changes_files() || script.choose(2) == 1,
+                None => self.dice.borrow_mut().chance(stream, 1, 2),
+            };
+            if is_lost {
                 self.count_fault("disk.in_flight_lost", 1);
             } else {
                 self.take_effect(host, operation, &mut disk.image);
@@ -136,13 +193,20 @@ impl Core {
         self.disks.borrow_mut().iter_mut().for_each(|it| it.operations.clear());
     }
 
-    /// Power is gone: the durable image and a drawn part of the rest survive.
+    /// Power is gone: the durable image and a drawn part of the rest survive. A device that
+    /// stalled comes back as new.
     pub(crate) fn lose_page_cache(&self, host: HostId) {
         let mut disks = self.disks.borrow_mut();
-        let mut dice = self.dice.borrow_mut();
-        let stream = self.hosts.borrow_mut()[host.index()].stream("disk.crash", &mut dice);
-        let mut choose = |choices: u64| dice.range(stream, &(0..choices));
-        let losses = disks[host.index()].image.lose_power(&mut choose);
+        let disk = &mut disks[host.index()];
+        disk.stalled_until_ns = 0;
+        let losses = match disk.script.take() {
+            Some(mut script) => disk.image.settle_one_by_one(&mut |n| script.choose(n)),
+            None => {
+                let mut dice = self.dice.borrow_mut();
+                let stream = self.hosts.borrow_mut()[host.index()].stream("disk.crash", &mut dice);
+                disk.image.lose_power(&mut |choices| dice.range(stream, &(0..choices)))
+            }
+        };
         self.count_fault("disk.sectors_lost", losses.sectors);
         self.count_fault("disk.names_lost", losses.names);
     }

@@ -9,7 +9,10 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
-use super::names::NameTable;
+use super::content::{Change, Content, SECTOR};
+use super::faults::{Landing, ReadFate};
+use super::names::{NameTable, Names};
+use crate::dice::scale;
 
 // Error numbers of Linux (asm-generic/errno-base.h and errno.h).
 pub(super) const ENOENT: i32 = 2;
@@ -20,6 +23,7 @@ pub(super) const ENOTDIR: i32 = 20;
 pub(super) const EISDIR: i32 = 21;
 pub(super) const EINVAL: i32 = 22;
 const ENOSPC: i32 = 28;
+const EROFS: i32 = 30;
 pub(super) const ENOTEMPTY: i32 = 39;
 
 pub(super) fn error<T>(number: i32) -> io::Result<T> {
@@ -30,37 +34,12 @@ pub(super) fn error<T>(number: i32) -> io::Result<T> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct InodeId(pub(super) u64);
 
-/// A change to a file's content that is not known to be durable.
-#[derive(Clone, Debug)]
-pub(super) enum Change {
-    Write { offset: u64, data: Bytes },
-    SetLen(u64),
-}
-
-impl Change {
-    pub(super) fn apply(&self, content: &mut Vec<u8>) {
-        match self {
-            Self::Write { offset, data } => {
-                let start = *offset as usize;
-                let end = start + data.len();
-                if content.len() < end && !data.is_empty() {
-                    content.resize(end, 0);
-                }
-                if !data.is_empty() {
-                    content[start..end].copy_from_slice(data);
-                }
-            }
-            Self::SetLen(len) => content.resize(*len as usize, 0),
-        }
-    }
-}
-
 /// A file's content.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Inode {
-    pub(super) durable: Vec<u8>,
-    pub(super) cached: Vec<u8>,
-    /// What leads from `durable` to `cached`, but for what a failed sync forgot.
+    pub(super) durable: Content,
+    pub(super) cached: Content,
+    /// What leads from `durable` to `cached`, but for what never reaches the medium.
     pub(super) pending: VecDeque<Change>,
     /// How many changes were made durable before those.
     hardened: u64,
@@ -69,9 +48,21 @@ pub(super) struct Inode {
 }
 
 impl Inode {
+    /// A file that is on the medium and nowhere else.
+    pub(super) fn resting(content: Content) -> Self {
+        Self { durable: content.clone(), cached: content, ..Self::default() }
+    }
+
     pub(super) fn change(&mut self, change: Change) {
-        change.apply(&mut self.cached);
+        self.cached.apply(&change);
         self.pending.push_back(change);
+    }
+
+    /// A change whose data the running system sees and the medium never gets.
+    fn change_unwritten(&mut self, change: &Change) {
+        let written = change.without_data(self.cached.len());
+        self.cached.apply(change);
+        self.pending.push_back(written);
     }
 
     /// How many changes there were so far.
@@ -83,7 +74,7 @@ impl Inode {
     pub(super) fn harden(&mut self, mark: u64) {
         while self.hardened < mark {
             let change = self.pending.pop_front().expect("a mark counts changes that were made");
-            change.apply(&mut self.durable);
+            self.durable.apply(&change);
             self.hardened += 1;
         }
     }
@@ -100,10 +91,30 @@ impl Inode {
     }
 
     /// The file is what is on the medium.
-    pub(super) fn drop_cache(&mut self) {
-        if self.cached != self.durable {
-            self.cached.clone_from(&self.durable);
+    pub(super) fn lose_cache(&mut self) {
+        self.cached = self.durable.clone();
+    }
+
+    /// What is clean is read from the medium again. The length is the inode's and stays.
+    fn drop_clean(&mut self) {
+        let len = self.cached.len();
+        self.lose_cache();
+        self.pending.iter().for_each(|it| self.cached.apply(it));
+        self.cached.stretch(len);
+    }
+
+    /// A sector on the medium goes bad; where it is about to be overwritten whole, the running
+    /// system does not notice. Answers whether it is there and was good.
+    pub(super) fn spoil(&mut self, sector: usize) -> bool {
+        if !self.durable.spoil(sector) {
+            return false;
         }
+        let mut expected = self.durable.clone();
+        self.pending.iter().for_each(|it| expected.apply(it));
+        if expected.bad().contains(&sector) {
+            self.cached.spoil(sector);
+        }
+        true
     }
 
     fn is_open(&self) -> bool {
@@ -111,19 +122,32 @@ impl Inode {
     }
 }
 
-/// The content of one disk.
-#[derive(Default)]
+/// The content of one disk. A copy shares the bytes of its files until they change.
+#[derive(Clone, Default)]
 pub(super) struct DiskImage {
     pub(super) inodes: BTreeMap<InodeId, Inode>,
     inodes_made: u64,
     pub(super) names: NameTable,
     /// In bytes; `None` is without bounds.
     pub(super) capacity: Option<u64>,
+    /// Whether every change is refused.
+    pub(super) read_only: bool,
     /// How many operations were refused for want of space since somebody asked.
     pub(super) refused: u64,
+    /// The faults that took effect since somebody asked, each with what it did.
+    pub(super) struck: Vec<(&'static str, Vec<u8>)>,
 }
 
 impl DiskImage {
+    /// What is left of a disk whose medium was replaced: the settings, not the content.
+    pub(super) fn replace(&mut self, names: Names, files: &BTreeMap<InodeId, Content>) {
+        let next = files.last_key_value().map_or(0, |(last, _)| last.0 + 1);
+        self.inodes_made = self.inodes_made.max(next);
+        self.names.replace(names);
+        let resting = |(id, content): (&InodeId, &Content)| (*id, Inode::resting(content.clone()));
+        self.inodes = files.iter().map(resting).collect();
+    }
+
     fn inode(&self, inode: InodeId) -> io::Result<&Inode> {
         self.inodes.get(&inode).map_or_else(|| error(EBADF), Ok)
     }
@@ -132,8 +156,24 @@ impl DiskImage {
         self.inodes.get_mut(&inode).map_or_else(|| error(EBADF), Ok)
     }
 
+    /// A fault took effect on a file, here.
+    pub(super) fn strike(&mut self, fault: &'static str, inode: InodeId, place: u64) {
+        self.struck.push((fault, [inode.0.to_le_bytes(), place.to_le_bytes()].concat()));
+    }
+
+    fn check_writable(&mut self) -> io::Result<()> {
+        if !self.read_only {
+            return Ok(());
+        }
+        self.struck.push(("disk.read_only", Vec::new()));
+        error(EROFS)
+    }
+
     pub(super) fn create_dir(&mut self, dir: &str) -> io::Result<()> {
-        self.names.create_dir(dir)
+        self.names.check_new_dir(dir)?;
+        self.check_writable()?;
+        self.names.create_dir(dir);
+        Ok(())
     }
 
     pub(super) fn find(&self, path: &str) -> io::Result<InodeId> {
@@ -142,6 +182,7 @@ impl DiskImage {
 
     pub(super) fn create(&mut self, path: &str) -> io::Result<InodeId> {
         self.names.check_free(path)?;
+        self.check_writable()?;
         let inode = InodeId(self.inodes_made);
         self.inodes_made += 1;
         self.inodes.insert(inode, Inode::default());
@@ -154,16 +195,30 @@ impl DiskImage {
     }
 
     pub(super) fn remove(&mut self, path: &str) -> io::Result<()> {
+        self.names.check_parent(path)?;
+        self.check_writable()?;
         self.names.unlink(path)
     }
 
     pub(super) fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
+        self.names.check_parent(from)?;
+        self.names.check_parent(to)?;
+        self.check_writable()?;
         self.names.rename(from, to)
     }
 
     pub(super) fn sync_dir(&mut self, dir: &str, mark: u64) -> io::Result<()> {
+        self.names.check_dir(dir)?;
+        self.check_writable()?;
         self.names.sync(dir, mark)?;
         self.free_inodes();
+        Ok(())
+    }
+
+    /// A sync of a directory that does nothing.
+    pub(super) fn pretend_sync_dir(&mut self, dir: &str) -> io::Result<()> {
+        self.sync_dir(dir, 0)?;
+        self.struck.push(("disk.lying_sync", dir.as_bytes().to_vec()));
         Ok(())
     }
 
@@ -213,26 +268,141 @@ impl DiskImage {
 
     /// Where the disk is full, as much is written as there is room for, as by a program
     /// that goes on after a short write.
-    pub(super) fn write_at(&mut self, inode: InodeId, offset: u64, data: Bytes) -> io::Result<()> {
-        let end = offset + data.len() as u64;
-        let limit = self.limit(inode, end)?;
-        let fits = if data.is_empty() { 0 } else { limit.saturating_sub(offset) };
-        let is_full = fits < data.len() as u64;
-        let data = if is_full { data.slice(..fits as usize) } else { data };
-        self.inode_mut(inode)?.change(Change::Write { offset, data });
-        if is_full { self.refuse() } else { Ok(()) }
+    pub(super) fn write_at(
+        &mut self,
+        inode: InodeId,
+        offset: u64,
+        data: Bytes,
+        landing: Landing,
+    ) -> io::Result<()> {
+        let asked = data.len();
+        let written = self.write_some_at(inode, offset, data, landing)?;
+        if written < asked { self.refuse() } else { Ok(()) }
     }
 
-    fn refuse(&mut self) -> io::Result<()> {
+    /// Writes as much as there is room for, perhaps nothing, and gives how much that is.
+    pub(super) fn write_some_at(
+        &mut self,
+        inode: InodeId,
+        offset: u64,
+        data: Bytes,
+        landing: Landing,
+    ) -> io::Result<usize> {
+        self.check_writable()?;
+        let limit = self.limit(inode, offset + data.len() as u64)?;
+        let fits = if data.is_empty() { 0 } else { limit.saturating_sub(offset) as usize };
+        let data = if fits < data.len() { data.slice(..fits) } else { data };
+        let range = offset as usize..offset as usize + data.len();
+        if !self.inode(inode)?.cached.is_writable(&range) {
+            return self.unreadable(inode, offset);
+        }
+        let written = data.len();
+        let change = Change::Write { offset, data: data.clone() };
+        match landing {
+            Landing::Home => self.inode_mut(inode)?.change(change),
+            Landing::Nowhere => {
+                self.inode_mut(inode)?.change_unwritten(&change);
+                self.strike("disk.phantom_write", inode, offset);
+            }
+            Landing::Elsewhere(place) => {
+                self.inode_mut(inode)?.change_unwritten(&change);
+                self.misplace(inode, offset, &data, place);
+            }
+        }
+        Ok(written)
+    }
+
+    /// What was written lands in another place: so many sectors further on than it should, on
+    /// a medium that holds one file after the other. The page cache does not notice.
+    fn misplace(&mut self, inode: InodeId, offset: u64, data: &[u8], raw: u64) {
+        self.strike("disk.misdirected_write", inode, offset);
+        let sectors = |it: &Inode| it.durable.sectors() as u64;
+        let all: u64 = self.inodes.values().map(sectors).sum();
+        let before: u64 = self.inodes.range(..inode).map(|(_, it)| sectors(it)).sum();
+        let home = before + offset / SECTOR as u64;
+        // The file may not reach that far yet, and then no sector is its home.
+        let others = all - u64::from(offset / (SECTOR as u64) < sectors(&self.inodes[&inode]));
+        if others == 0 {
+            return;
+        }
+        let mut place = scale(raw, others);
+        if others < all && place >= home {
+            place += 1;
+        }
+        for victim in self.inodes.values_mut() {
+            if place < sectors(victim) {
+                let at = place as usize * SECTOR + offset as usize % SECTOR;
+                return victim.durable.overwrite(at, data);
+            }
+            place -= sectors(victim);
+        }
+    }
+
+    pub(super) fn refuse<T>(&mut self) -> io::Result<T> {
         self.refused += 1;
         error(ENOSPC)
     }
 
-    pub(super) fn read_at(&self, inode: InodeId, offset: u64, len: usize) -> io::Result<Bytes> {
-        let content = &self.inode(inode)?.cached;
-        let start = content.len().min(usize::try_from(offset).unwrap_or(usize::MAX));
-        let end = content.len().min(start.saturating_add(len));
-        Ok(Bytes::copy_from_slice(&content[start..end]))
+    fn unreadable<T>(&mut self, inode: InodeId, offset: u64) -> io::Result<T> {
+        self.strike("disk.unreadable", inode, offset);
+        error(EIO)
+    }
+
+    /// A read as a program makes it.
+    pub(super) fn read_at(
+        &mut self,
+        inode: InodeId,
+        offset: u64,
+        len: usize,
+        fate: ReadFate,
+    ) -> io::Result<Bytes> {
+        let range = self.range(inode, offset, len)?;
+        if let Some(raw) = fate.spoils_sector {
+            self.spoil_one(inode, &range, raw);
+        }
+        if !self.inode(inode)?.cached.is_readable(&range) {
+            return self.unreadable(inode, offset);
+        }
+        if let Some(raw) = fate.rots_bit
+            && !range.is_empty()
+        {
+            let bit = scale(raw, range.len() as u64 * 8);
+            self.flip(inode, range.start + bit as usize / 8, (bit % 8) as u8);
+            self.strike("disk.bit_rot", inode, range.start as u64 + bit / 8);
+        }
+        let mut bytes = self.peek(inode, offset, len)?;
+        if let Some(len_max) = fate.len_max
+            && len_max < bytes.len()
+        {
+            bytes.truncate(len_max);
+            self.strike("disk.short_read", inode, offset);
+        }
+        Ok(bytes)
+    }
+
+    /// One of the sectors of a range goes bad.
+    fn spoil_one(&mut self, inode: InodeId, range: &std::ops::Range<usize>, raw: u64) {
+        if range.is_empty() {
+            return;
+        }
+        let sectors = range.start / SECTOR..range.end.div_ceil(SECTOR);
+        let sector = sectors.start + scale(raw, sectors.len() as u64) as usize;
+        if self.inodes.get_mut(&inode).is_some_and(|it| it.spoil(sector)) {
+            self.strike("disk.latent_sector", inode, (sector * SECTOR) as u64);
+        }
+    }
+
+    /// The bytes that are there of those asked for.
+    fn range(&self, inode: InodeId, offset: u64, len: usize) -> io::Result<std::ops::Range<usize>> {
+        let there = self.inode(inode)?.cached.len();
+        let start = there.min(usize::try_from(offset).unwrap_or(usize::MAX));
+        Ok(start..there.min(start.saturating_add(len)))
+    }
+
+    /// What a read would give if nothing went wrong.
+    pub(super) fn peek(&self, inode: InodeId, offset: u64, len: usize) -> io::Result<Bytes> {
+        let range = self.range(inode, offset, len)?;
+        Ok(Bytes::copy_from_slice(&self.inode(inode)?.cached.bytes()[range]))
     }
 
     /// How many bytes there are from `offset` on.
@@ -246,6 +416,7 @@ impl DiskImage {
     }
 
     pub(super) fn set_len(&mut self, inode: InodeId, len: u64) -> io::Result<()> {
+        self.check_writable()?;
         if self.limit(inode, len)? < len {
             return self.refuse();
         }
@@ -253,25 +424,34 @@ impl DiskImage {
         Ok(())
     }
 
-    /// How many changes the file has seen so far.
     /// Turns one bit of a file over, where it rests and where it is cached. Answers whether the
     /// file has such a byte.
     pub(super) fn flip(&mut self, inode: InodeId, byte: usize, bit: u8) -> bool {
         let Some(inode) = self.inodes.get_mut(&inode) else { return false };
-        for content in [&mut inode.durable, &mut inode.cached] {
-            if let Some(it) = content.get_mut(byte) {
-                *it ^= 1 << (bit % 8);
-            }
-        }
-        inode.durable.len() > byte
+        inode.cached.flip(byte, bit);
+        inode.durable.flip(byte, bit)
     }
 
+    /// What is clean in the page cache is gone from it.
+    pub(super) fn drop_caches(&mut self) {
+        self.inodes.values_mut().for_each(Inode::drop_clean);
+    }
+
+    /// How many changes the file has seen so far.
     pub(super) fn mark(&self, inode: InodeId) -> u64 {
         self.inodes.get(&inode).map_or(0, Inode::mark)
     }
 
     pub(super) fn sync(&mut self, inode: InodeId, mark: u64) -> io::Result<()> {
+        self.check_writable()?;
         self.inode_mut(inode)?.harden(mark);
+        Ok(())
+    }
+
+    /// A sync that does nothing.
+    pub(super) fn pretend_sync(&mut self, inode: InodeId, mark: u64) -> io::Result<()> {
+        self.sync(inode, 0)?;
+        self.strike("disk.lying_sync", inode, mark);
         Ok(())
     }
 

@@ -13,48 +13,80 @@
 //! **Time** ([`DiskSettings`]): each operation has a latency, and all users of the disk share
 //! its channels and its bandwidth. [`File::in_background`] is for work that yields.
 //!
-//! **Faults**, off by default: [`DiskFaults`] for errors on reads and writes and for syncs that
-//! fail and then forget, [`World::set_disk_capacity`] for a full disk.
+//! **Faults**, off by default: [`DiskFaults`] for what a disk does by itself (errors, syncs that
+//! fail and forget or that lie, sectors that go bad, rot, writes that go astray or nowhere, short
+//! reads and writes, stalls); and calls on the [`World`](crate::World) for what a world decides:
+//! a full disk, a read-only one, rot and bad sectors in a file, a stalled or empty device, an
+//! older image back in its place, and a power loss with exactly one of its outcomes.
+//!
+//! The page cache is never short of room: what was written is read from it until
+//! [`World::drop_caches`](crate::World::drop_caches) or a power loss. So what is wrong on the
+//! medium alone is seen only after these.
 //!
 //! What is not there: directories in directories, renamed or removed directories, hard
 //! links, permissions, and changes by the system of its own accord (it never writes back by
 //! itself; a loss of power makes up for that).
 //!
 //! Open files are in `file.rs`; `device.rs` takes operations through `queue.rs`; what the
-//! disk holds is in `image.rs` and `names.rs`, what a power loss leaves in `crash.rs` and
-//! `sectors.rs`; what can be set is in `settings.rs`.
+//! disk holds is in `image.rs`, `content.rs` and `names.rs`, what a power loss leaves in
+//! `crash.rs` and `sectors.rs`, and all that it could leave in `outcomes.rs`; what can be set is
+//! in `settings.rs` and `faults.rs`, what can be done to the medium in `medium.rs` and
+//! `snapshot.rs`.
 
+mod content;
 mod crash;
 mod device;
+mod faults;
 mod file;
 mod image;
+mod medium;
 mod names;
+mod outcomes;
 mod queue;
 mod sectors;
 mod settings;
+mod snapshot;
 
 use std::io;
 
-use bytes::Bytes;
-
-use crate::completion::{Completion, completion};
-use crate::host::{Host, HostId};
-use crate::world::World;
+use crate::completion::{Completer, Completion, completion};
+use crate::host::Host;
 pub(crate) use device::DiskState;
 use device::{Class, Demand, Effect, Operation};
+pub use faults::DiskFaults;
+use faults::io_error;
 pub use file::File;
 use image::{DiskImage, InodeId};
-use settings::io_error;
-pub use settings::{DiskFaults, DiskSettings};
+pub use outcomes::{Outcomes, POWER_LOSS_TRIES_MAX};
+pub use settings::DiskSettings;
+pub use snapshot::DiskSnapshot;
 
 /// The disk of the machine on which the calling process runs.
 ///
 /// Paths are `name` or `directory/name`. Errors carry Linux's `raw_os_error`. With faults
-/// on ([`DiskFaults`]) each operation can also fail with EIO. A path through a file instead
-/// of a directory gives ENOTDIR.
+/// on ([`DiskFaults`]) each operation can also fail with EIO, and on a read-only disk each that
+/// would change something fails with EROFS. A path through a file instead of a directory gives
+/// ENOTDIR.
 #[derive(Clone)]
 pub struct Disk {
     host: Host,
+}
+
+/// What an operation does, and who is told what came of it.
+struct Answered<T, E> {
+    effect: E,
+    completer: Completer<io::Result<T>>,
+}
+
+impl<T, E: Fn(&mut DiskImage) -> io::Result<T>> Effect for Answered<T, E> {
+    fn finish(self: Box<Self>, image: &mut DiskImage) {
+        let result = (self.effect)(image);
+        self.completer.finish(result);
+    }
+
+    fn rehearse(&self, copy: &mut DiskImage) {
+        drop((self.effect)(copy));
+    }
 }
 
 impl Disk {
@@ -67,17 +99,18 @@ impl Disk {
         kind: &'static str,
         demand: Demand,
         payload: Vec<u8>,
-        effect: impl FnOnce(&mut DiskImage) -> io::Result<T> + 'static,
-        failure: impl FnOnce(&mut DiskImage) -> io::Result<T> + 'static,
+        effect: impl Fn(&mut DiskImage) -> io::Result<T> + 'static,
+        failure: impl Fn(&mut DiskImage) -> io::Result<T> + 'static,
     ) -> Completion<io::Result<T>> {
         let (completer, answer) = completion(kind);
         if self.host.is_current() {
             let (core, host) = (&self.host.core, self.host.id());
-            let effect: Effect = match core.disk_fails(host, demand.class) {
-                false => Box::new(move |image| completer.finish(effect(image))),
-                true => Box::new(move |image| completer.finish(failure(image))),
+            let effect: Box<dyn Effect> = match core.disk_fails(host, demand.class) {
+                false => Box::new(Answered { effect, completer }),
+                true => Box::new(Answered { effect: failure, completer }),
             };
-            let operation = Operation { kind, payload, effect, background: demand.background };
+            let Demand { class, background, .. } = demand;
+            let operation = Operation { kind, payload, effect, class, background };
             core.submit_disk_operation(host, demand, operation);
         }
         answer
@@ -89,7 +122,7 @@ impl Disk {
         kind: &'static str,
         class: Class,
         path: &str,
-        effect: impl FnOnce(&mut DiskImage) -> io::Result<T> + 'static,
+        effect: impl Fn(&mut DiskImage) -> io::Result<T> + 'static,
     ) -> Completion<io::Result<T>> {
         let payload = path.as_bytes().to_vec();
         self.submit(kind, Demand::of(class), payload, effect, |_| io_error())
@@ -109,13 +142,13 @@ impl Disk {
         kind: &'static str,
         class: Class,
         path: &str,
-        find: impl FnOnce(&mut DiskImage, &str) -> io::Result<InodeId> + 'static,
+        find: impl Fn(&mut DiskImage, &str) -> io::Result<InodeId> + 'static,
     ) -> Completion<io::Result<File>> {
         let (disk, own) = (self.clone(), path.to_string());
         self.submit_named(kind, class, path, move |image| {
             let inode = find(image, &own)?;
             let open = image.hold_open(inode);
-            Ok(File::new(disk, inode, open))
+            Ok(File::new(disk.clone(), inode, open))
         })
     }
 
@@ -174,41 +207,16 @@ impl Disk {
             let disks = self.host.core.disks.borrow();
             disks[self.host.id().index()].image.names.mark()
         };
-        let (synced, forgotten) = (dir.to_string(), dir.to_string());
+        let (lies, synced, forgotten) = (self.draw_lie(), dir.to_string(), dir.to_string());
         self.submit(
             "disk.sync_dir",
             Demand::of(Class::Sync),
             dir.as_bytes().to_vec(),
-            move |it| it.sync_dir(&synced, mark),
+            move |it| match lies {
+                true => it.pretend_sync_dir(&synced),
+                false => it.sync_dir(&synced, mark),
+            },
             move |it| it.forget_dir(&forgotten, mark).and_then(|()| io_error()),
         )
-    }
-}
-
-impl World {
-    /// Lets a file rot: turns over `bits` bits at drawn places, on the medium and in the page
-    /// cache, for good. No effect where there is no such file.
-    pub fn rot_file(&self, host: HostId, path: &str, bits: u64) {
-        let core = self.core();
-        let mut disks = core.disks.borrow_mut();
-        let image = &mut disks[host.index()].image;
-        let Ok(inode) = image.find(path) else { return };
-        let len = image.len(inode).unwrap_or(0);
-        let mut dice = core.dice.borrow_mut();
-        let stream = core.hosts.borrow_mut()[host.index()].stream("disk.rot", &mut dice);
-        for _ in 0..if len == 0 { 0 } else { bits } {
-            let byte = dice.range(stream, &(0..len)) as usize;
-            let bit = dice.range(stream, &(0..8)) as u8;
-            core.count_fault("disk.bit_rot", image.flip(inode, byte, bit).into());
-        }
-        core.emit(host, "disk.rot", path.as_bytes());
-    }
-
-    /// What a file holds at this moment, page cache included, without the host noticing;
-    /// `None` if there is no such file.
-    pub fn peek_file(&self, host: HostId, path: &str) -> Option<Bytes> {
-        let disks = self.core().disks.borrow();
-        let image = &disks[host.index()].image;
-        image.read_at(image.find(path).ok()?, 0, usize::MAX).ok()
     }
 }

@@ -43,7 +43,7 @@ impl NameChange {
 }
 
 /// What names there are at one moment, or on the medium.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Names {
     dirs: BTreeSet<String>,
     files: BTreeMap<String, InodeId>,
@@ -70,6 +70,14 @@ impl Names {
 
     pub(super) fn inodes(&self) -> impl Iterator<Item = InodeId> {
         self.files.values().copied()
+    }
+
+    pub(super) fn dirs(&self) -> impl Iterator<Item = &str> {
+        self.dirs.iter().map(String::as_str)
+    }
+
+    pub(super) fn files(&self) -> impl Iterator<Item = (&str, InodeId)> {
+        self.files.iter().map(|(path, inode)| (path.as_str(), *inode))
     }
 
     fn has_dir(&self, dir: &str) -> bool {
@@ -107,7 +115,7 @@ fn parent(path: &str) -> &str {
 }
 
 /// The names of one disk.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct NameTable {
     cached: Names,
     durable: Names,
@@ -144,15 +152,25 @@ impl NameTable {
         self.cached.inodes().chain(self.durable.inodes()).chain(pending).collect()
     }
 
-    pub(super) fn create_dir(&mut self, dir: &str) -> io::Result<()> {
+    /// Whether a directory may be made under this name.
+    pub(super) fn check_new_dir(&self, dir: &str) -> io::Result<()> {
         if self.cached.has_dir(dir) || self.cached.files.contains_key(dir) {
             return error(EEXIST);
         }
-        if dir.contains('/') {
-            return error(EINVAL);
-        }
+        if dir.contains('/') { error(EINVAL) } else { Ok(()) }
+    }
+
+    pub(super) fn create_dir(&mut self, dir: &str) {
         self.change(NameChange::CreateDir { dir: dir.to_string() });
-        Ok(())
+    }
+
+    pub(super) fn check_dir(&self, dir: &str) -> io::Result<()> {
+        self.cached.check_dir(dir)
+    }
+
+    /// Whether there is a directory for this path to lie in.
+    pub(super) fn check_parent(&self, path: &str) -> io::Result<()> {
+        self.cached.check_dir(parent(path))
     }
 
     /// Whether a file may be made under this path.
@@ -239,6 +257,24 @@ impl NameTable {
         self.cached.check_dir(dir)?;
         self.take_covered(dir, mark);
         Ok(())
+    }
+
+    /// What the medium leads to.
+    pub(super) fn durable(&self) -> Names {
+        let mut durable = self.durable.clone();
+        durable.drop_unreachable();
+        durable
+    }
+
+    /// These are the names, on the medium and in the page cache.
+    pub(super) fn replace(&mut self, names: Names) {
+        self.pending.clear();
+        self.durable = names;
+        self.cached = self.durable.clone();
+    }
+
+    pub(super) fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
     }
 
     /// The changes whose fate is open, in order.

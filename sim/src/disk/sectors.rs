@@ -13,10 +13,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::image::{Change, Inode};
-
-/// What a disk writes whole or not at all, in bytes.
-const SECTOR: usize = 512;
+use super::content::{Change, Content, SECTOR};
+use super::image::Inode;
 
 /// A sector as it was after some change: the bytes of it that lay within the file.
 #[derive(Clone)]
@@ -24,6 +22,15 @@ struct Version {
     bytes: Vec<u8>,
     /// The change that made it; `None` is the durable one.
     change: Option<usize>,
+    /// Whether it cannot be read.
+    bad: bool,
+}
+
+impl Version {
+    fn of(content: &Content, sector: usize, change: Option<usize>) -> Self {
+        let bad = content.bad().contains(&sector);
+        Self { bytes: sector_of(content.bytes(), sector), change, bad }
+    }
 }
 
 /// Settles what a file holds after a power loss; gives the number of sectors that lost
@@ -31,7 +38,7 @@ struct Version {
 pub(super) fn lose_sectors(inode: &mut Inode, choose: &mut dyn FnMut(u64) -> u64) -> u64 {
     let pending = std::mem::take(&mut inode.pending);
     if pending.is_empty() {
-        inode.drop_cache();
+        inode.lose_cache();
         return 0;
     }
     let histories = histories(&inode.durable, &pending);
@@ -41,7 +48,7 @@ pub(super) fn lose_sectors(inode: &mut Inode, choose: &mut dyn FnMut(u64) -> u64
         all => all - choose(all as u64 + 1) as usize,
     };
     let (kept, undone) = truncations.split_at(kept_truncations);
-    let mut lost = 0;
+    let (mut lost, mut bad) = (0, inode.durable.bad().clone());
     let mut chosen = BTreeMap::new();
     for (sector, history) in histories {
         let legal = legal_versions(&history, kept, undone.first().copied());
@@ -49,22 +56,27 @@ pub(super) fn lose_sectors(inode: &mut Inode, choose: &mut dyn FnMut(u64) -> u64
         let version = &legal[legal.len() - 1 - back];
         lost += u64::from(version.change != history.last().and_then(|it| it.change));
         chosen.insert(sector, version.bytes.clone());
+        match version.bad {
+            true => bad.insert(sector),
+            false => bad.remove(&sector),
+        };
     }
-    inode.durable = assemble(std::mem::take(&mut inode.durable), &chosen);
-    inode.drop_cache();
+    let durable = assemble(inode.durable.bytes().to_vec(), &chosen);
+    inode.durable = Content::new(durable, bad);
+    inode.lose_cache();
     lost
 }
 
 /// All versions of each sector that a pending change touched, oldest first.
-fn histories(durable: &[u8], pending: &VecDeque<Change>) -> BTreeMap<usize, Vec<Version>> {
+fn histories(durable: &Content, pending: &VecDeque<Change>) -> BTreeMap<usize, Vec<Version>> {
     let mut histories: BTreeMap<usize, Vec<Version>> = BTreeMap::new();
-    let mut content = durable.to_vec();
+    let mut content = durable.clone();
     for (number, change) in pending.iter().enumerate() {
         let len_before = content.len();
-        change.apply(&mut content);
+        content.apply(change);
         for sector in touched(change, len_before) {
-            let first = || vec![Version { bytes: sector_of(durable, sector), change: None }];
-            let version = Version { bytes: sector_of(&content, sector), change: Some(number) };
+            let first = || vec![Version::of(durable, sector, None)];
+            let version = Version::of(&content, sector, Some(number));
             histories.entry(sector).or_insert_with(first).push(version);
         }
     }
@@ -159,16 +171,13 @@ fn assemble(mut content: Vec<u8>, chosen: &BTreeMap<usize, Vec<u8>>) -> Vec<u8> 
 mod tests {
     use std::collections::BTreeSet;
 
-    use bytes::Bytes;
     use proptest::prelude::*;
 
-    use super::super::crash::every_outcome;
+    use super::super::outcomes::every_outcome;
     use super::*;
 
     fn inode(durable: &[u8], changes: &[Change]) -> Inode {
-        let mut inode = Inode::default();
-        inode.durable = durable.to_vec();
-        inode.cached = inode.durable.clone();
+        let mut inode = Inode::resting(Content::new(durable.to_vec(), BTreeSet::new()));
         changes.iter().for_each(|it| inode.change(it.clone()));
         inode
     }
@@ -178,7 +187,7 @@ mod tests {
         every_outcome(|choose| {
             let mut inode = inode(durable, changes);
             lose_sectors(&mut inode, choose);
-            inode.durable
+            inode.durable.bytes().to_vec()
         })
     }
 
@@ -262,7 +271,7 @@ mod tests {
             lose_sectors(&mut inode, &mut |n| choices.next().expect("it cycles") % n);
             let longest = states.iter().map(Vec::len).max().expect("there is the first");
             prop_assert!(inode.durable.len() <= longest);
-            for (at, byte) in inode.durable.iter().enumerate() {
+            for (at, byte) in inode.durable.bytes().iter().enumerate() {
                 let was_there = states.iter().any(|it| it.get(at) == Some(byte));
                 prop_assert!(*byte == 0 || was_there, "byte {} is {}", at, byte);
             }
@@ -274,16 +283,16 @@ mod tests {
         let mut inode = inode(b"old", &[write(0, b'x', 3)]);
         inode.forget(1);
         inode.change(write(3, b'y', 2));
-        assert_eq!(inode.cached, b"xxxyy");
+        assert_eq!(inode.cached.bytes(), b"xxxyy");
         inode.harden(2);
         assert_eq!(lose_sectors(&mut inode, &mut |_| unreachable!("all is settled")), 0);
-        assert_eq!((&inode.durable[..], &inode.cached[..]), (&b"oldyy"[..], &b"oldyy"[..]));
+        assert_eq!((inode.durable.bytes(), inode.cached.bytes()), (&b"oldyy"[..], &b"oldyy"[..]));
     }
 
     #[test]
     fn a_clean_file_is_left_alone() {
         let mut inode = inode(b"clean", &[]);
         let lost = lose_sectors(&mut inode, &mut |_| unreachable!("there is nothing to choose"));
-        assert_eq!((lost, Bytes::from(inode.durable)), (0, Bytes::from_static(b"clean")));
+        assert_eq!((lost, inode.durable.bytes()), (0, &b"clean"[..]));
     }
 }

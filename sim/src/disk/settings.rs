@@ -1,10 +1,8 @@
-//! How fast a disk is, how large, and how it fails: what a world may set, host by host.
+//! How fast a disk is and how large: what a world may set, host by host. How it fails is in
+//! `faults.rs`.
 
 use std::ops::Range;
 
-use super::device::Class;
-use super::image::{EIO, error};
-use crate::core::Core;
 use crate::host::HostId;
 use crate::world::World;
 
@@ -59,48 +57,6 @@ impl DiskSettings {
     }
 }
 
-/// How often operations of a disk fail; never by default. Can be changed at any time.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DiskFaults {
-    /// Of a thousand reads (and opens and lists), how many fail with EIO. Counted as
-    /// `disk.read_error`.
-    pub read_error_per_mille: u64,
-    /// Of a thousand writes, changes of length and changes to names, how many fail with
-    /// EIO and have no effect. Counted as `disk.write_error`.
-    pub write_error_per_mille: u64,
-    /// Of a thousand syncs, how many fail with EIO *and then forget*: the page cache still
-    /// shows what was to be written, but it is marked clean, and a later sync succeeds
-    /// without having written it, as Linux does it (<https://lwn.net/Articles/752063/>).
-    /// The same for the names of a directory. Counted as `disk.sync_error`.
-    pub sync_error_per_mille: u64,
-}
-
-impl Core {
-    /// Whether an operation of this class fails, drawn under a name of its own.
-    pub(super) fn disk_fails(&self, host: HostId, class: Class) -> bool {
-        let faults = &self.disks.borrow()[host.index()].faults;
-        let (per_mille, name) = match class {
-            Class::Read => (faults.read_error_per_mille, "disk.read_error"),
-            Class::Write => (faults.write_error_per_mille, "disk.write_error"),
-            Class::Sync => (faults.sync_error_per_mille, "disk.sync_error"),
-            Class::Stat => (0, ""),
-        };
-        if per_mille == 0 {
-            return false;
-        }
-        let mut dice = self.dice.borrow_mut();
-        let stream = self.hosts.borrow_mut()[host.index()].stream(name, &mut dice);
-        let fails = dice.chance(stream, per_mille, 1_000);
-        self.count_fault(name, fails.into());
-        fails
-    }
-}
-
-/// What a failed operation answers.
-pub(super) fn io_error<T>() -> std::io::Result<T> {
-    error(EIO)
-}
-
 impl World {
     /// Changes how fast the disk of a host is, for operations submitted from now on; those
     /// that wait already keep their latency.
@@ -114,11 +70,6 @@ impl World {
         let mut disks = core.disks.borrow_mut();
         disks[host.index()].settings = settings;
         core.start_disk_operations(host, &mut disks[host.index()]);
-    }
-
-    /// Changes how often operations on the disk of a host fail, from now on.
-    pub fn set_disk_faults(&self, host: HostId, faults: DiskFaults) {
-        self.core().disks.borrow_mut()[host.index()].faults = faults;
     }
 
     /// How many bytes the files of a host may hold; `None`, the default, is without bounds.

@@ -1,0 +1,216 @@
+//! All that a power loss could leave of a disk, one outcome after the other, for those who try
+//! every one of them.
+//!
+//! An outcome follows from a row of choices, taken in this order: whether each operation under
+//! way that changes files happened, in the order of submission; whether each change to names
+//! survived; and, file by file, which truncations and which version of each sector. 0 is always
+//! "nothing was lost". The rows are counted through like an odometer, the last choice fastest.
+//! Rows that end in the same image are one outcome.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::content::Content;
+use super::device::DiskState;
+use super::image::InodeId;
+use super::snapshot::DiskSnapshot;
+use crate::host::HostId;
+use crate::world::World;
+
+/// How many rows of choices are tried at most to find out what a power loss could leave.
+pub const POWER_LOSS_TRIES_MAX: usize = 1 << 16;
+
+/// How many different images a power loss could leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcomes {
+    /// These and no others.
+    Exactly(usize),
+    /// These, and perhaps or certainly more: the search was ended by its bound.
+    AtLeast(usize),
+}
+
+impl Outcomes {
+    /// How many were found. [`World::power_loss_to`] takes all numbers below.
+    pub fn found(self) -> usize {
+        match self {
+            Self::Exactly(found) | Self::AtLeast(found) => found,
+        }
+    }
+}
+
+/// Choices that were made beforehand.
+pub(super) struct Script {
+    choices: Vec<u64>,
+    taken: usize,
+}
+
+impl Script {
+    pub(super) fn choose(&mut self, n: u64) -> u64 {
+        let choice = self.choices.get(self.taken).copied().unwrap_or(0);
+        debug_assert!(choice < n, "a script is for the disk it was written for");
+        self.taken += 1;
+        choice
+    }
+}
+
+/// Counts through all rows of choices. How many there are to a choice, and how many choices to
+/// a row, turns out as they are taken.
+#[derive(Default)]
+struct Odometer {
+    choices: Vec<u64>,
+    radices: Vec<u64>,
+}
+
+impl Odometer {
+    fn choose(&mut self, n: u64) -> u64 {
+        let place = self.radices.len();
+        self.radices.push(n);
+        if place == self.choices.len() {
+            self.choices.push(0);
+        }
+        self.choices[place]
+    }
+
+    /// The next row, if there is one.
+    fn advance(&mut self) -> bool {
+        let radices = std::mem::take(&mut self.radices);
+        self.choices.truncate(radices.len());
+        while let Some(last) = self.choices.last_mut() {
+            *last += 1;
+            if *last < radices[self.choices.len() - 1] {
+                return true;
+            }
+            self.choices.pop();
+        }
+        false
+    }
+}
+
+impl DiskState {
+    /// What is left after these choices, in an image of its own.
+    fn after_power_loss(&self, choose: &mut dyn FnMut(u64) -> u64) -> DiskSnapshot {
+        let mut image = self.image.clone();
+        for operation in self.operations.values().filter(|it| it.changes_files()) {
+            if choose(2) == 0 {
+                operation.effect.rehearse(&mut image);
+            }
+        }
+        image.close_all();
+        image.settle_one_by_one(choose);
+        DiskSnapshot::of(&image)
+    }
+
+    /// The scripts of the outcomes, up to `max` of them, and whether those are all.
+    fn scripts(&self, max: usize) -> (Vec<Vec<u64>>, bool) {
+        let mut found = Found::new(self);
+        let mut odometer = Odometer::default();
+        let nothing_lost = self.after_power_loss(&mut |n| odometer.choose(n));
+        found.add(&nothing_lost, &odometer.choices);
+        let mut worst = Vec::new();
+        let all_lost = self.after_power_loss(&mut |n| {
+            worst.push(n - 1);
+            n - 1
+        });
+        found.add(&all_lost, &worst);
+        for _ in 0..POWER_LOSS_TRIES_MAX {
+            if !odometer.advance() {
+                let is_all = found.scripts.len() <= max;
+                found.scripts.truncate(max);
+                return (found.scripts, is_all);
+            }
+            if found.scripts.len() > max {
+                break;
+            }
+            let image = self.after_power_loss(&mut |n| odometer.choose(n));
+            found.add(&image, &odometer.choices);
+        }
+        found.scripts.truncate(max);
+        (found.scripts, false)
+    }
+}
+
+/// The outcomes found so far.
+struct Found {
+    /// The files before, each with the digest of its bytes: most are the same in every outcome.
+    known: BTreeMap<InodeId, (Content, u128)>,
+    seen: BTreeSet<u128>,
+    scripts: Vec<Vec<u64>>,
+}
+
+impl Found {
+    fn new(disk: &DiskState) -> Self {
+        let known = disk
+            .image
+            .inodes
+            .iter()
+            .map(|(&inode, it)| (inode, (it.durable.clone(), xxh3_128(it.durable.bytes()))));
+        Self { known: known.collect(), seen: BTreeSet::new(), scripts: Vec::new() }
+    }
+
+    fn add(&mut self, image: &DiskSnapshot, choices: &[u64]) {
+        let known = &self.known;
+        let digest = image.digest(|inode, content| match known.get(&inode) {
+            Some((before, digest)) if before.shares_with(content) => *digest,
+            _ => xxh3_128(content.bytes()),
+        });
+        if self.seen.insert(digest) {
+            self.scripts.push(choices.to_vec());
+        }
+    }
+}
+
+impl World {
+    /// How many different images a loss of power could leave of the disk of a host at this
+    /// moment, operations under way included. Looks for no more than `max`, and tries no more
+    /// than [`POWER_LOSS_TRIES_MAX`] rows of choices. Nothing happens to the host.
+    ///
+    /// Each image differs from all others in what a program finds: directories, paths, bytes,
+    /// sectors that cannot be read.
+    pub fn power_loss_outcomes(&self, host: HostId, max: usize) -> Outcomes {
+        let (scripts, is_all) = self.core().disks.borrow()[host.index()].scripts(max);
+        match is_all {
+            true => Outcomes::Exactly(scripts.len()),
+            false => Outcomes::AtLeast(scripts.len()),
+        }
+    }
+
+    /// Takes the power from a machine as [`World::power_loss`] does, with this outcome of those
+    /// that [`World::power_loss_outcomes`] has found: 0 is the one in which all operations under
+    /// way happened and nothing was lost, 1 the one in which everything was lost that could be
+    /// (if that is another), and then they come in an order that is always the same. No dice are
+    /// thrown. Reads that were under way did not happen.
+    ///
+    /// # Panics
+    /// If there is no such outcome.
+    pub fn power_loss_to(&self, host: HostId, outcome: usize) {
+        let script = {
+            let disk = &mut self.core().disks.borrow_mut()[host.index()];
+            let (mut scripts, _) = disk.scripts(outcome.saturating_add(1));
+            assert!(
+                outcome < scripts.len(),
+                "a power loss of {host} has {} outcomes, there is none with the number {outcome}: \
+                 ask `power_loss_outcomes` right before",
+                scripts.len()
+            );
+            Script { choices: scripts.swap_remove(outcome), taken: 0 }
+        };
+        self.core().disks.borrow_mut()[host.index()].script = Some(script);
+        self.power_loss(host);
+    }
+}
+
+/// Everything that can come of some choices, by trying them all.
+#[cfg(test)]
+pub(super) fn every_outcome<T: Ord>(
+    mut outcome: impl FnMut(&mut dyn FnMut(u64) -> u64) -> T,
+) -> BTreeSet<T> {
+    let mut outcomes = BTreeSet::new();
+    let mut odometer = Odometer::default();
+    loop {
+        outcomes.insert(outcome(&mut |n| odometer.choose(n)));
+        if !odometer.advance() {
+            return outcomes;
+        }
+    }
+}
