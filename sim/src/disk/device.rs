@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::faults::DiskFaults;
 use super::image::DiskImage;
-use super::outcomes::Script;
+use super::outcomes::Settled;
 use super::queue::{Job, Queue};
 use super::settings::DiskSettings;
 use crate::core::Core;
@@ -75,7 +75,7 @@ pub(crate) struct DiskState {
     /// Until then nothing starts and nothing completes.
     stalled_until_ns: u64,
     /// What the power loss that is going on takes, if that is not for the dice.
-    pub(super) script: Option<Script>,
+    pub(super) settled: Option<Settled>,
     queue: Queue,
     pub(super) operations: BTreeMap<u64, Operation>,
     submitted: u64,
@@ -175,8 +175,8 @@ impl Core {
         };
         disk.queue.clear();
         for operation in std::mem::take(&mut disk.operations).into_values() {
-            let is_lost = match &mut disk.script {
-                Some(script) => !operation.changes_files() || script.choose(2) == 1,
+            let is_lost = match &mut disk.settled {
+                Some(settled) => settled.happens.pop_front() != Some(true),
                 None => self.dice.borrow_mut().chance(stream, 1, 2),
             };
             if is_lost {
@@ -199,8 +199,11 @@ impl Core {
         let mut disks = self.disks.borrow_mut();
         let disk = &mut disks[host.index()];
         disk.stalled_until_ns = 0;
-        let losses = match disk.script.take() {
-            Some(mut script) => disk.image.settle_one_by_one(&mut |n| script.choose(n)),
+        let losses = match disk.settled.take() {
+            Some(settled) => {
+                disk.image.replace(&settled.left);
+                settled.losses
+            }
             None => {
                 let mut dice = self.dice.borrow_mut();
                 let stream = self.hosts.borrow_mut()[host.index()].stream("disk.crash", &mut dice);

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use super::Disk;
 use super::device::{Class, Demand};
 use super::faults::io_error;
-use super::image::{DiskImage, InodeId};
+use super::image::DiskImage;
+use super::inode::InodeId;
 use crate::completion::Completion;
 
 /// An open file. It stays what it is when its name goes to another.

@@ -1,9 +1,7 @@
-//! What a disk holds: files by inode, and the names that lead to them (`names.rs`).
-//!
-//! A change is applied to the page cache at once and kept, in order, until a sync makes
-//! it durable. Which of the kept changes outlive a power loss is settled in `crash.rs`.
+//! What a disk holds: files by inode (`inode.rs`), and the names that lead to them (`names.rs`);
+//! and what each operation does to it, the faults that strike it included.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::rc::Rc;
 
@@ -11,7 +9,9 @@ use bytes::Bytes;
 
 use super::content::{Change, Content, SECTOR};
 use super::faults::{Landing, ReadFate};
-use super::names::{NameTable, Names};
+use super::inode::{Inode, InodeId};
+use super::names::NameTable;
+use super::snapshot::DiskSnapshot;
 use crate::dice::scale;
 
 // Error numbers of Linux (asm-generic/errno-base.h and errno.h).
@@ -30,100 +30,8 @@ pub(super) fn error<T>(number: i32) -> io::Result<T> {
     Err(io::Error::from_raw_os_error(number))
 }
 
-/// Names a file whatever its path is. Never used twice on one disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct InodeId(pub(super) u64);
-
-/// A file's content.
-#[derive(Clone, Default)]
-pub(super) struct Inode {
-    pub(super) durable: Content,
-    pub(super) cached: Content,
-    /// What leads from `durable` to `cached`, but for what never reaches the medium.
-    pub(super) pending: VecDeque<Change>,
-    /// How many changes were made durable before those.
-    hardened: u64,
-    /// Held by everyone who has the file open.
-    open: Rc<()>,
-}
-
-impl Inode {
-    /// A file that is on the medium and nowhere else.
-    pub(super) fn resting(content: Content) -> Self {
-        Self { durable: content.clone(), cached: content, ..Self::default() }
-    }
-
-    pub(super) fn change(&mut self, change: Change) {
-        self.cached.apply(&change);
-        self.pending.push_back(change);
-    }
-
-    /// A change whose data the running system sees and the medium never gets.
-    fn change_unwritten(&mut self, change: &Change) {
-        let written = change.without_data(self.cached.len());
-        self.cached.apply(change);
-        self.pending.push_back(written);
-    }
-
-    /// How many changes there were so far.
-    fn mark(&self) -> u64 {
-        self.hardened + self.pending.len() as u64
-    }
-
-    /// Makes durable the changes before `mark`.
-    pub(super) fn harden(&mut self, mark: u64) {
-        while self.hardened < mark {
-            let change = self.pending.pop_front().expect("a mark counts changes that were made");
-            self.durable.apply(&change);
-            self.hardened += 1;
-        }
-    }
-
-    /// The sync of the changes before `mark` failed: their data is marked clean although
-    /// it was not written. The lengths that were set are no data, and stay pending.
-    pub(super) fn forget(&mut self, mark: u64) {
-        let covered = mark.saturating_sub(self.hardened) as usize;
-        for change in self.pending.iter_mut().take(covered) {
-            if let Change::Write { data, .. } = change {
-                *data = Bytes::new();
-            }
-        }
-    }
-
-    /// The file is what is on the medium.
-    pub(super) fn lose_cache(&mut self) {
-        self.cached = self.durable.clone();
-    }
-
-    /// What is clean is read from the medium again. The length is the inode's and stays.
-    fn drop_clean(&mut self) {
-        let len = self.cached.len();
-        self.lose_cache();
-        self.pending.iter().for_each(|it| self.cached.apply(it));
-        self.cached.stretch(len);
-    }
-
-    /// A sector on the medium goes bad; where it is about to be overwritten whole, the running
-    /// system does not notice. Answers whether it is there and was good.
-    pub(super) fn spoil(&mut self, sector: usize) -> bool {
-        if !self.durable.spoil(sector) {
-            return false;
-        }
-        let mut expected = self.durable.clone();
-        self.pending.iter().for_each(|it| expected.apply(it));
-        if expected.bad().contains(&sector) {
-            self.cached.spoil(sector);
-        }
-        true
-    }
-
-    fn is_open(&self) -> bool {
-        Rc::strong_count(&self.open) > 1
-    }
-}
-
-/// The content of one disk. A copy shares the bytes of its files until they change.
-#[derive(Clone, Default)]
+/// The content of one disk.
+#[derive(Default)]
 pub(super) struct DiskImage {
     pub(super) inodes: BTreeMap<InodeId, Inode>,
     inodes_made: u64,
@@ -139,11 +47,26 @@ pub(super) struct DiskImage {
 }
 
 impl DiskImage {
+    /// A copy to try things on; it shares the bytes of the files until they change.
+    pub(super) fn fork(&self) -> Self {
+        let fork = |(id, inode): (&InodeId, &Inode)| (*id, inode.fork());
+        Self {
+            inodes: self.inodes.iter().map(fork).collect(),
+            inodes_made: self.inodes_made,
+            names: self.names.clone(),
+            capacity: self.capacity,
+            read_only: self.read_only,
+            refused: 0,
+            struck: Vec::new(),
+        }
+    }
+
     /// What is left of a disk whose medium was replaced: the settings, not the content.
-    pub(super) fn replace(&mut self, names: Names, files: &BTreeMap<InodeId, Content>) {
+    pub(super) fn replace(&mut self, medium: &DiskSnapshot) {
+        let files = medium.contents();
         let next = files.last_key_value().map_or(0, |(last, _)| last.0 + 1);
         self.inodes_made = self.inodes_made.max(next);
-        self.names.replace(names);
+        self.names.replace(medium.names().clone());
         let resting = |(id, content): (&InodeId, &Content)| (*id, Inode::resting(content.clone()));
         self.inodes = files.iter().map(resting).collect();
     }
@@ -230,12 +153,12 @@ impl DiskImage {
 
     /// A token that keeps an inode while it is held.
     pub(super) fn hold_open(&self, inode: InodeId) -> Rc<()> {
-        self.inodes[&inode].open.clone()
+        self.inodes[&inode].hold_open()
     }
 
     /// Nobody has anything open any more.
     pub(super) fn close_all(&mut self) {
-        self.inodes.values_mut().for_each(|it| it.open = Rc::default());
+        self.inodes.values_mut().for_each(Inode::close);
         self.free_inodes();
     }
 

@@ -3,7 +3,8 @@
 
 use bytes::Bytes;
 
-use super::image::{DiskImage, InodeId};
+use super::image::DiskImage;
+use super::inode::InodeId;
 use crate::host::HostId;
 use crate::world::World;
 

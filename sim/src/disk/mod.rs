@@ -28,7 +28,7 @@
 //! itself; a loss of power makes up for that).
 //!
 //! Open files are in `file.rs`; `device.rs` takes operations through `queue.rs`; what the
-//! disk holds is in `image.rs`, `content.rs` and `names.rs`, what a power loss leaves in
+//! disk holds is in `image.rs`, `inode.rs`, `content.rs` and `names.rs`, what a power loss leaves in
 //! `crash.rs` and `sectors.rs`, and all that it could leave in `outcomes.rs`; what can be set is
 //! in `settings.rs` and `faults.rs`, what can be done to the medium in `medium.rs` and
 //! `snapshot.rs`.
@@ -39,6 +39,7 @@ mod device;
 mod faults;
 mod file;
 mod image;
+mod inode;
 mod medium;
 mod names;
 mod outcomes;
@@ -56,7 +57,8 @@ use device::{Class, Demand, Effect, Operation};
 pub use faults::DiskFaults;
 use faults::io_error;
 pub use file::File;
-use image::{DiskImage, InodeId};
+use image::DiskImage;
+use inode::InodeId;
 pub use outcomes::{Outcomes, POWER_LOSS_TRIES_MAX};
 pub use settings::DiskSettings;
 pub use snapshot::DiskSnapshot;

@@ -7,7 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
-use super::image::{EEXIST, EINVAL, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY, InodeId, error};
+use super::image::{EEXIST, EINVAL, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY, error};
+use super::inode::InodeId;
 
 /// A change to names that is not known to be durable.
 #[derive(Clone, Debug)]

@@ -7,13 +7,14 @@
 //! "nothing was lost". The rows are counted through like an odometer, the last choice fastest.
 //! Rows that end in the same image are one outcome.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::content::Content;
+use super::crash::Losses;
 use super::device::DiskState;
-use super::image::InodeId;
+use super::inode::InodeId;
 use super::snapshot::DiskSnapshot;
 use crate::host::HostId;
 use crate::world::World;
@@ -39,19 +40,12 @@ impl Outcomes {
     }
 }
 
-/// Choices that were made beforehand.
-pub(super) struct Script {
-    choices: Vec<u64>,
-    taken: usize,
-}
-
-impl Script {
-    pub(super) fn choose(&mut self, n: u64) -> u64 {
-        let choice = self.choices.get(self.taken).copied().unwrap_or(0);
-        debug_assert!(choice < n, "a script is for the disk it was written for");
-        self.taken += 1;
-        choice
-    }
+/// A power loss whose outcome is settled: which operations under way happen, in the order of
+/// submission, and what is left then.
+pub(super) struct Settled {
+    pub(super) happens: VecDeque<bool>,
+    pub(super) left: DiskSnapshot,
+    pub(super) losses: Losses,
 }
 
 /// Counts through all rows of choices. How many there are to a choice, and how many choices to
@@ -88,31 +82,34 @@ impl Odometer {
 }
 
 impl DiskState {
-    /// What is left after these choices, in an image of its own.
-    fn after_power_loss(&self, choose: &mut dyn FnMut(u64) -> u64) -> DiskSnapshot {
-        let mut image = self.image.clone();
-        for operation in self.operations.values().filter(|it| it.changes_files()) {
-            if choose(2) == 0 {
+    /// What comes of these choices; nothing happens to the disk itself.
+    fn rehearse_power_loss(&self, choose: &mut dyn FnMut(u64) -> u64) -> Settled {
+        let mut image = self.image.fork();
+        let mut happens = VecDeque::new();
+        for operation in self.operations.values() {
+            let happened = operation.changes_files() && choose(2) == 0;
+            happens.push_back(happened);
+            if happened {
                 operation.effect.rehearse(&mut image);
             }
         }
         image.close_all();
-        image.settle_one_by_one(choose);
-        DiskSnapshot::of(&image)
+        let losses = image.settle_one_by_one(choose);
+        Settled { happens, left: DiskSnapshot::of(&image), losses }
     }
 
     /// The scripts of the outcomes, up to `max` of them, and whether those are all.
     fn scripts(&self, max: usize) -> (Vec<Vec<u64>>, bool) {
         let mut found = Found::new(self);
         let mut odometer = Odometer::default();
-        let nothing_lost = self.after_power_loss(&mut |n| odometer.choose(n));
+        let nothing_lost = self.rehearse_power_loss(&mut |n| odometer.choose(n)).left;
         found.add(&nothing_lost, &odometer.choices);
         let mut worst = Vec::new();
-        let all_lost = self.after_power_loss(&mut |n| {
+        let all_lost = self.rehearse_power_loss(&mut |n| {
             worst.push(n - 1);
             n - 1
         });
-        found.add(&all_lost, &worst);
+        found.add(&all_lost.left, &worst);
         for _ in 0..POWER_LOSS_TRIES_MAX {
             if !odometer.advance() {
                 let is_all = found.scripts.len() <= max;
@@ -122,7 +119,7 @@ impl DiskState {
             if found.scripts.len() > max {
                 break;
             }
-            let image = self.after_power_loss(&mut |n| odometer.choose(n));
+            let image = self.rehearse_power_loss(&mut |n| odometer.choose(n)).left;
             found.add(&image, &odometer.choices);
         }
         found.scripts.truncate(max);
@@ -184,18 +181,19 @@ impl World {
     /// # Panics
     /// If there is no such outcome.
     pub fn power_loss_to(&self, host: HostId, outcome: usize) {
-        let script = {
-            let disk = &mut self.core().disks.borrow_mut()[host.index()];
-            let (mut scripts, _) = disk.scripts(outcome.saturating_add(1));
+        let settled = {
+            let disk = &self.core().disks.borrow()[host.index()];
+            let (scripts, _) = disk.scripts(outcome.saturating_add(1));
             assert!(
                 outcome < scripts.len(),
                 "a power loss of {host} has {} outcomes, there is none with the number {outcome}: \
                  ask `power_loss_outcomes` right before",
                 scripts.len()
             );
-            Script { choices: scripts.swap_remove(outcome), taken: 0 }
+            let mut script = scripts[outcome].iter().copied();
+            disk.rehearse_power_loss(&mut |_| script.next().unwrap_or(0))
         };
-        self.core().disks.borrow_mut()[host.index()].script = Some(script);
+        self.core().disks.borrow_mut()[host.index()].settled = Some(settled);
         self.power_loss(host);
     }
 }

@@ -14,7 +14,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::content::{Change, Content, SECTOR};
-use super::image::Inode;
+use super::inode::Inode;
 
 /// A sector as it was after some change: the bytes of it that lay within the file.
 #[derive(Clone)]

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::content::Content;
-use super::image::{DiskImage, InodeId};
+use super::image::DiskImage;
+use super::inode::InodeId;
 use super::names::Names;
 use crate::host::HostId;
 use crate::world::World;
@@ -35,6 +36,14 @@ impl DiskSnapshot {
         let content = |inode: InodeId| image.inodes.get(&inode).map(|it| it.durable.clone());
         let files = names.inodes().filter_map(|it| Some((it, content(it)?))).collect();
         Self(Rc::new(Resting { names, files }))
+    }
+
+    pub(super) fn names(&self) -> &Names {
+        &self.0.names
+    }
+
+    pub(super) fn contents(&self) -> &BTreeMap<InodeId, Content> {
+        &self.0.files
     }
 
     /// The directories, sorted, without the root.
@@ -119,9 +128,7 @@ impl World {
             "the disk of {host} is in use: call `crash` or `power_loss` first, `restart` after"
         );
         let core = self.core();
-        let resting = &image.0;
-        let own = &mut core.disks.borrow_mut()[host.index()].image;
-        own.replace(resting.names.clone(), &resting.files);
+        core.disks.borrow_mut()[host.index()].image.replace(image);
         core.emit(host, what, &image.own_digest().to_le_bytes());
         core.count_fault(what, 1);
     }
