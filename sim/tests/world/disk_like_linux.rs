@@ -32,6 +32,7 @@ enum Step {
     Rename(&'static str, &'static str),
     SyncDir(&'static str),
     WriteAt(usize, u64, Bytes),
+    WriteSomeAt(usize, u64, Bytes),
     Append(usize, Bytes),
     ReadAt(usize, u64, usize),
     SetLen(usize, u64),
@@ -69,6 +70,8 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (path(), path()).prop_map(|(from, to)| Step::Rename(from, to)),
         1 => dir().prop_map(Step::SyncDir),
         3 => (file(), 0..2_000u64, data()).prop_map(|(it, at, data)| Step::WriteAt(it, at, data)),
+        1 => (file(), 0..2_000u64, data())
+            .prop_map(|(it, at, data)| Step::WriteSomeAt(it, at, data)),
         3 => (file(), data()).prop_map(|(it, data)| Step::Append(it, data)),
         3 => (file(), 0..2_500u64, 0..2_500usize)
             .prop_map(|(it, at, len)| Step::ReadAt(it, at, len)),
@@ -140,6 +143,9 @@ impl Linux {
                 options.open(self.path(dir))?.sync_all().map(done)
             }
             Step::WriteAt(file, at, data) => self.files[*file].write_all_at(data, *at).map(done),
+            Step::WriteSomeAt(file, at, data) => {
+                Ok(Outcome::Number(self.files[*file].write_at(data, *at)? as u64))
+            }
             Step::Append(file, data) => self.append(*file, data),
             Step::ReadAt(file, offset, len) => self.read(*file, *offset, *len),
             Step::SetLen(file, len) => self.files[*file].set_len(*len).map(done),
@@ -174,6 +180,10 @@ impl Simulated {
             Step::WriteAt(file, at, data) => {
                 self.files[*file].write_at(*at, data.clone()).await.map(done)
             }
+            Step::WriteSomeAt(file, at, data) => {
+                let written = self.files[*file].write_some_at(*at, data.clone()).await?;
+                Ok(Outcome::Number(written as u64))
+            }
             Step::Append(file, data) => {
                 self.files[*file].append(data.clone()).await.map(Outcome::Number)
             }
@@ -197,6 +207,7 @@ fn possible(step: Step, files: usize, linux: &Linux) -> Option<Step> {
             return (!is_dir).then_some(Step::Rename(from, to));
         }
         Step::WriteAt(file, at, data) => Step::WriteAt(pick(file)?, at, data),
+        Step::WriteSomeAt(file, at, data) => Step::WriteSomeAt(pick(file)?, at, data),
         Step::Append(file, data) => Step::Append(pick(file)?, data),
         Step::ReadAt(file, offset, len) => Step::ReadAt(pick(file)?, offset, len),
         Step::SetLen(file, len) => Step::SetLen(pick(file)?, len),

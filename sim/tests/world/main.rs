@@ -2,8 +2,10 @@
 
 mod cpu;
 mod disk;
+mod disk_decay;
 mod disk_faults;
 mod disk_like_linux;
+mod disk_outcomes;
 mod disk_time;
 mod network;
 mod object_store;
