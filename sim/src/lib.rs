@@ -75,7 +75,10 @@ pub use host::{Host, HostId, WORLD_EPOCH_MS};
 pub use inventory as __inventory;
 pub use log::{EventRecord, rehash};
 pub use net::NetSettings;
-pub use object_store::{OBJECT_REQUESTS_IN_FLIGHT_MAX, ObjectError, ObjectSettings, ObjectStore};
+pub use object_store::{
+    OBJECT_REQUESTS_IN_FLIGHT_MAX, ObjectError, ObjectFaults, ObjectOutage, ObjectSettings,
+    ObjectStore, ObjectsSnapshot, Upload,
+};
 pub use panics::PanicReport;
 #[doc(hidden)]
 pub use property::Registered as __Registered;

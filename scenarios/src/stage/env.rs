@@ -44,7 +44,8 @@ fn object_error(error: sim::ObjectError) -> ObjectError {
     match error {
         sim::ObjectError::NotFound => ObjectError::NotFound,
         sim::ObjectError::AlreadyExists => ObjectError::AlreadyExists,
-        sim::ObjectError::SlowDown => ObjectError::SlowDown,
+        // Neither had an effect, and both are worth another try later.
+        sim::ObjectError::SlowDown | sim::ObjectError::Refused => ObjectError::SlowDown,
         sim::ObjectError::Timeout => ObjectError::Timeout,
     }
 }

@@ -66,8 +66,12 @@ pub enum Strike {
 const ITEMS: &str = "items";
 
 /// How a disk fails that fails now and then.
-const FAILING: DiskFaults =
-    DiskFaults { read_error_per_mille: 20, write_error_per_mille: 20, sync_error_per_mille: 50 };
+const FAILING: DiskFaults = DiskFaults {
+    read_error_per_mille: 20,
+    write_error_per_mille: 20,
+    sync_error_per_mille: 50,
+    ..DiskFaults::NONE
+};
 /// Whoever looks after a machine starts a process again that ended by itself, after so long.
 const STARTED_AGAIN_NS: u64 = 200_000_000;
 

@@ -1,10 +1,21 @@
 //! An object store that all hosts share: strongly consistent, slow, and at times busy.
 //!
 //! A request takes effect at a drawn instant between call and answer, even if the caller
-//! has died by then. A timeout does not say whether it did. The calls are here, the life of
-//! a request is in `request.rs`.
+//! has died by then, and wholly or not at all. A timeout does not say whether it did.
+//!
+//! **Faults**, off by default: [`ObjectFaults`] for what the store does by itself (bursts in
+//! which it turns requests away, listings of the past, bodies damaged on their way); and calls
+//! on the [`World`] for what a world decides: an outage, a prefix that is throttled, objects
+//! lost, cut off, rotten or back from the dead, and all of them as they were before.
+//!
+//! The calls are here, those for uploads in parts in `upload.rs`; the life of a request is in
+//! `request.rs`, what the store holds in `bucket.rs`, its faults in `faults.rs` and `damage.rs`.
 
+mod bucket;
+mod damage;
+mod faults;
 mod request;
+mod upload;
 
 use std::error::Error;
 use std::fmt;
@@ -15,8 +26,12 @@ use bytes::Bytes;
 use crate::completion::{Completer, Completion, completion};
 use crate::host::Host;
 use crate::world::World;
+use bucket::Bucket;
+pub use damage::ObjectsSnapshot;
+pub use faults::{ObjectFaults, ObjectOutage};
 pub(crate) use request::ObjectStoreState;
-use request::{Answer, Bucket, Request};
+use request::{Answer, Request};
+pub use upload::Upload;
 
 /// How many requests a host has under way at most; more wait, in order.
 pub const OBJECT_REQUESTS_IN_FLIGHT_MAX: usize = 64;
@@ -53,8 +68,10 @@ pub enum ObjectError {
     NotFound,
     /// There is one already, and the put was only to happen if there was none.
     AlreadyExists,
-    /// 503: the store is busy. The request had no effect.
+    /// 503 or 429: the store is busy. The request had no effect.
     SlowDown,
+    /// Nothing listens: the store is away. The request had no effect.
+    Refused,
     /// No answer came. Whether the request had an effect is unknown.
     Timeout,
 }
@@ -65,6 +82,7 @@ impl fmt::Display for ObjectError {
             Self::NotFound => "there is no object with this key",
             Self::AlreadyExists => "there is an object with this key already",
             Self::SlowDown => "503: the object store is busy",
+            Self::Refused => "the object store refused the connection",
             Self::Timeout => "no answer from the object store, outcome unknown",
         })
     }
@@ -110,11 +128,11 @@ impl ObjectStore {
     /// Stores an object, in place of the one with this key, if any.
     ///
     /// # Errors
-    /// `SlowDown`, `Timeout`.
+    /// `SlowDown`, `Refused`, `Timeout`.
     pub fn put(&self, key: &str, body: Bytes) -> Completion<Result<()>> {
         let key = key.to_string();
         self.submit("object.put", keyed(&key, &body), move |bucket| {
-            bucket.insert(key, body);
+            bucket.put(key, body);
             Ok(())
         })
     }
@@ -122,14 +140,14 @@ impl ObjectStore {
     /// Stores an object if there is none with this key.
     ///
     /// # Errors
-    /// `AlreadyExists`, `SlowDown`, `Timeout`.
+    /// `AlreadyExists`, `SlowDown`, `Refused`, `Timeout`.
     pub fn put_if_absent(&self, key: &str, body: Bytes) -> Completion<Result<()>> {
         let key = key.to_string();
         self.submit("object.put_if_absent", keyed(&key, &body), move |bucket| {
-            if bucket.contains_key(&key) {
+            if bucket.objects.contains_key(&key) {
                 return Err(ObjectError::AlreadyExists);
             }
-            bucket.insert(key, body);
+            bucket.put(key, body);
             Ok(())
         })
     }
@@ -137,7 +155,7 @@ impl ObjectStore {
     /// The content of an object.
     ///
     /// # Errors
-    /// `NotFound`, `SlowDown`, `Timeout`.
+    /// `NotFound`, `SlowDown`, `Refused`, `Timeout`.
     pub fn get(&self, key: &str) -> Completion<Result<Bytes>> {
         self.get_range(key, 0..u64::MAX)
     }
@@ -145,38 +163,41 @@ impl ObjectStore {
     /// A part of an object: as much of the range as there is.
     ///
     /// # Errors
-    /// `NotFound`, `SlowDown`, `Timeout`.
+    /// `NotFound`, `SlowDown`, `Refused`, `Timeout`.
     pub fn get_range(&self, key: &str, range: Range<u64>) -> Completion<Result<Bytes>> {
         let key = key.to_string();
         let bounds = [range.start.to_le_bytes(), range.end.to_le_bytes()].concat();
+        let fate = self.draw_get_fate();
         self.submit("object.get", keyed(&key, &bounds), move |bucket| {
-            let body = bucket.get(&key).ok_or(ObjectError::NotFound)?;
+            let body = bucket.objects.get(&key).ok_or(ObjectError::NotFound)?;
             let within = |it: u64| body.len().min(usize::try_from(it).unwrap_or(usize::MAX));
             let start = within(range.start);
-            Ok(body.slice(start..within(range.end).max(start)))
+            let part = body.slice(start..within(range.end).max(start));
+            Ok(fate.strike(bucket, &key, part))
         })
     }
 
     /// The keys that begin with `prefix`, sorted.
     ///
     /// # Errors
-    /// `SlowDown`, `Timeout`.
+    /// `SlowDown`, `Refused`, `Timeout`.
     pub fn list(&self, prefix: &str) -> Completion<Result<Vec<String>>> {
         let prefix = prefix.to_string();
-        self.submit("object.list", prefix.clone().into_bytes(), move |bucket| {
-            let from_prefix = bucket.range(prefix.clone()..).map(|(key, _)| key);
-            Ok(from_prefix.take_while(|it| it.starts_with(&prefix)).cloned().collect())
+        let age_ns = self.draw_list_age_ns();
+        self.submit("object.list", prefix.clone().into_bytes(), move |bucket| match age_ns {
+            Some(age_ns) => Ok(bucket.list_past(&prefix, age_ns)),
+            None => Ok(bucket.list(&prefix)),
         })
     }
 
     /// Removes an object. It is no error if there is none.
     ///
     /// # Errors
-    /// `SlowDown`, `Timeout`.
+    /// `SlowDown`, `Refused`, `Timeout`.
     pub fn delete(&self, key: &str) -> Completion<Result<()>> {
         let key = key.to_string();
         self.submit("object.delete", key.clone().into_bytes(), move |bucket| {
-            bucket.remove(&key);
+            bucket.delete(&key);
             Ok(())
         })
     }
@@ -200,16 +221,16 @@ impl World {
 
     /// How many objects there are.
     pub fn objects_len(&self) -> usize {
-        self.core().objects.borrow().bucket.len()
+        self.core().objects.borrow().bucket.objects.len()
     }
 
     /// All keys, sorted, at this moment and without a request.
     pub fn object_keys(&self) -> Vec<String> {
-        self.core().objects.borrow().bucket.keys().cloned().collect()
+        self.core().objects.borrow().bucket.objects.keys().cloned().collect()
     }
 
     /// The content of an object at this moment, without a request; `None` if there is none.
     pub fn peek_object(&self, key: &str) -> Option<Bytes> {
-        self.core().objects.borrow().bucket.get(key).cloned()
+        self.core().objects.borrow().bucket.objects.get(key).cloned()
     }
 }

@@ -1,9 +1,10 @@
-//! The life of a request: turn, fate, effect, reply.
+//! The life of a request: turn, fate, effect, reply. Why it may be turned away is in
+//! `faults.rs`.
 
 use std::collections::{BTreeMap, VecDeque};
 
-use bytes::Bytes;
-
+use super::bucket::Bucket;
+use super::faults::{ObjectFaults, ObjectOutage, Refusal, Throttle};
 use super::{OBJECT_REQUESTS_IN_FLIGHT_MAX, ObjectError, ObjectSettings};
 use crate::core::Core;
 use crate::event::Event;
@@ -12,7 +13,9 @@ use crate::host::{Host, HostId};
 /// After how long a client gives up on an answer, in nanoseconds.
 const TIMEOUT_NS: u64 = 1_000_000_000;
 
-pub(super) type Bucket = BTreeMap<String, Bytes>;
+/// How long it takes to hear that nothing listens, in nanoseconds: about a round trip.
+const REFUSED_NS: u64 = 500_000;
+
 /// Tells the caller what came of its request.
 pub(super) type Answer = Box<dyn FnOnce()>;
 /// Works on the objects.
@@ -64,6 +67,11 @@ struct Client {
 #[derive(Default)]
 pub(crate) struct ObjectStoreState {
     pub(super) settings: ObjectSettings,
+    pub(super) faults: ObjectFaults,
+    pub(super) outage: Option<ObjectOutage>,
+    pub(super) throttles: Vec<Throttle>,
+    /// Until when each host is in a burst.
+    pub(super) bursts: BTreeMap<HostId, u64>,
     pub(super) bucket: Bucket,
     requests: BTreeMap<u64, Request>,
     submitted: u64,
@@ -75,6 +83,18 @@ struct Fate {
     effect_ns: Option<u64>,
     reply_ns: u64,
     error: Option<ObjectError>,
+}
+
+impl Fate {
+    /// The same request where the store is away or does not want it.
+    fn turned_away(self, refusal: Refusal) -> Self {
+        let reply_ns = match refusal.error {
+            ObjectError::Refused => REFUSED_NS,
+            ObjectError::Timeout => TIMEOUT_NS,
+            _ => self.reply_ns,
+        };
+        Self { effect_ns: None, reply_ns, error: Some(refusal.error) }
+    }
 }
 
 impl Core {
@@ -118,14 +138,24 @@ impl Core {
         self.start_object_request(request);
     }
 
-    fn start_object_request(&self, mut request: Request) {
+    /// What becomes of a request, counted.
+    fn settle_object_fate(&self, request: &Request) -> Fate {
         let fate = self.draw_object_fate(request.host, request.is_put);
-        request.error = fate.error;
+        if let Some(refusal) = self.object_refusal(request.host, &request.payload) {
+            self.count_fault(refusal.fault, 1);
+            return fate.turned_away(refusal);
+        }
         match fate.error {
             Some(ObjectError::SlowDown) => self.count_fault("object.slow_down", 1),
             Some(_) => self.count_fault("object.timeout", 1),
             None => {}
         }
+        fate
+    }
+
+    fn start_object_request(&self, mut request: Request) {
+        let fate = self.settle_object_fate(&request);
+        request.error = fate.error;
         let mut objects = self.objects.borrow_mut();
         let number = objects.submitted;
         objects.submitted += 1;
@@ -141,17 +171,37 @@ impl Core {
     /// A request takes effect, whether its caller still lives or not.
     pub(crate) fn object_effect(&self, number: u64) {
         let mut objects = self.objects.borrow_mut();
-        let ObjectStoreState { bucket, requests, .. } = &mut *objects;
+        let ObjectStoreState { bucket, requests, outage, .. } = &mut *objects;
         let request = requests.get_mut(&number).expect("a request stays until its reply");
+        if outage.is_some() {
+            self.break_off(request);
+            return;
+        }
         self.emit(request.host, request.kind, &request.payload);
         let effect = request.effect.take().expect("a request takes effect once");
+        bucket.now_ns = self.now_ns.get();
         request.answer = Some(effect(bucket));
+        for (fault, what) in bucket.struck.drain(..) {
+            self.count_fault(fault, 1);
+            self.emit(request.host, fault, &what);
+        }
+    }
+
+    /// The store went away while a request was under way: whoever sent it learns nothing.
+    fn break_off(&self, request: &mut Request) {
+        if request.error.is_none() {
+            request.error = Some(ObjectError::Timeout);
+            self.count_fault("object.broken_off", 1);
+        }
     }
 
     /// The caller hears of it, if it still lives, and its next request goes out.
     pub(crate) fn object_reply(&self, number: u64) {
         let mut objects = self.objects.borrow_mut();
-        let request = objects.requests.remove(&number).expect("a request is answered once");
+        let mut request = objects.requests.remove(&number).expect("a request is answered once");
+        if objects.outage.is_some() {
+            self.break_off(&mut request);
+        }
         let host = request.host;
         if !self.is_current(host, request.incarnation) {
             return;

@@ -217,12 +217,13 @@ fn a_write_that_went_astray_leaves_its_place_old_and_another_overwritten() {
 fn a_dropped_cache_shows_what_a_failed_sync_forgot_and_keeps_what_is_dirty() {
     let (world, node, _, file) = with_file(1, 10);
     run(&world, file.write_at(0, bytes(b'b', 5)));
+    run(&world, file.append(bytes(b'd', 2)));
     world.set_disk_faults(node, DiskFaults { sync_error_per_mille: 1_000, ..DiskFaults::NONE });
     assert_eq!(failure(&world, file.sync()), EIO);
     run(&world, file.write_at(5, bytes(b'c', 5)));
-    assert_eq!(run(&world, file.read_at(0, 99)), "bbbbbccccc");
+    assert_eq!(run(&world, file.read_at(0, 99)), "bbbbbcccccdd");
     world.drop_caches(node);
-    assert_eq!(run(&world, file.read_at(0, 99)), "aaaaaccccc");
+    assert_eq!(run(&world, file.read_at(0, 99)), "aaaaaccccc\0\0");
     assert_eq!(count(&world, "disk.caches_dropped"), 1);
 }
 

@@ -8,6 +8,7 @@ mod disk_like_linux;
 mod disk_outcomes;
 mod disk_time;
 mod network;
+mod object_faults;
 mod object_store;
 mod power_loss;
 mod processes;
