@@ -56,10 +56,10 @@ pub(super) fn lose_sectors(inode: &mut Inode, choose: &mut dyn FnMut(u64) -> u64
         let version = &legal[legal.len() - 1 - back];
         lost += u64::from(version.change != history.last().and_then(|it| it.change));
         chosen.insert(sector, version.bytes.clone());
-        match version.bad {
-            true => bad.insert(sector),
-            false => bad.remove(&sector),
-        };
+        // Only what is on the medium goes bad, so no change ever makes a sector so.
+        if !version.bad {
+            bad.remove(&sector);
+        }
     }
     let durable = assemble(inode.durable.bytes().to_vec(), &chosen);
     inode.durable = Content::new(durable, bad);

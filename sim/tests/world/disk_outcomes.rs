@@ -54,6 +54,15 @@ fn rewritten_and_renamed(world: &World, disk: &Disk) {
     run(world, file.set_len(0));
 }
 
+/// One file that is under its old name or its new one.
+fn renamed(world: &World, disk: &Disk) {
+    let file = run(world, disk.create("old"));
+    run(world, file.append(bytes(b'a', 10)));
+    run(world, file.sync());
+    run(world, disk.sync_dir(""));
+    run(world, disk.rename("old", "new"));
+}
+
 /// Two writes and a sync that have not completed.
 fn operations_under_way(world: &World, disk: &Disk) {
     let file = run(world, disk.create("file"));
@@ -67,7 +76,8 @@ fn operations_under_way(world: &World, disk: &Disk) {
 
 #[test]
 fn the_outcomes_one_by_one_are_those_of_many_seeds() {
-    let cases: [Prepare; 3] = [torn_file_and_new_name, rewritten_and_renamed, operations_under_way];
+    let cases: [Prepare; 4] =
+        [torn_file_and_new_name, rewritten_and_renamed, renamed, operations_under_way];
     for (case, prepare) in cases.into_iter().enumerate() {
         let (world, node) = prepared(1, prepare);
         let Outcomes::Exactly(count) = world.power_loss_outcomes(node, 1_000) else {
