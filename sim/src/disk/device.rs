@@ -71,6 +71,8 @@ const STALL_OVER: u64 = u64::MAX;
 pub(crate) struct DiskState {
     pub(super) settings: DiskSettings,
     pub(super) faults: DiskFaults,
+    /// Whether any of these is on.
+    pub(super) may_fail: bool,
     pub(super) image: DiskImage,
     /// Until then nothing starts and nothing completes.
     stalled_until_ns: u64,

@@ -140,7 +140,11 @@ impl Core {
     /// Whether an operation of this class fails, drawn under a name of its own.
     pub(super) fn disk_fails(&self, host: HostId, class: Class) -> bool {
         let (per_mille, name) = {
-            let faults = &self.disks.borrow()[host.index()].faults;
+            let disk = &self.disks.borrow()[host.index()];
+            if !disk.may_fail {
+                return false;
+            }
+            let faults = &disk.faults;
             match class {
                 Class::Read => (faults.read_error_per_mille, "disk.read_error"),
                 Class::Write => (faults.write_error_per_mille, "disk.write_error"),
@@ -183,6 +187,11 @@ impl Disk {
         strikes.then(|| self.host.core.disk_raw(self.host.id(), name))
     }
 
+    /// Whether no fault at all is on, so that none needs to be asked for.
+    fn never_fails(&self) -> bool {
+        !self.host.core.disks.borrow()[self.host.id().index()].may_fail
+    }
+
     /// Whether a sync of the moment only pretends.
     pub(super) fn draw_lie(&self) -> bool {
         self.strikes("disk.lying_sync", 1_000, |it| it.lying_sync_per_mille)
@@ -192,6 +201,9 @@ impl Disk {
 impl File {
     pub(super) fn draw_landing(&self) -> Landing {
         let disk = &self.disk;
+        if disk.never_fails() {
+            return Landing::Home;
+        }
         let elsewhere =
             disk.struck("disk.misdirected_write", 1_000, |it| it.misdirected_write_per_mille);
         let nowhere = disk.strikes("disk.phantom_write", 1_000, |it| it.phantom_write_per_mille);
@@ -205,6 +217,9 @@ impl File {
     /// The fate of a read for which so many bytes are there.
     pub(super) fn draw_read_fate(&self, len: usize) -> ReadFate {
         let disk = &self.disk;
+        if disk.never_fails() {
+            return ReadFate::default();
+        }
         let rot_out_of = GIB / (len as u64).clamp(1, GIB);
         ReadFate {
             spoils_sector: disk
@@ -246,7 +261,9 @@ impl World {
     pub fn set_disk_faults(&self, host: HostId, faults: DiskFaults) {
         let can_stall = faults.stall_per_mille == 0 || !faults.stall_ns.is_empty();
         assert!(can_stall, "stalls are on, but `stall_ns` holds no length to draw");
-        self.core().disks.borrow_mut()[host.index()].faults = faults;
+        let disk = &mut self.core().disks.borrow_mut()[host.index()];
+        disk.may_fail = faults != DiskFaults::NONE;
+        disk.faults = faults;
     }
 
     /// How often the disk of a host fails at present.

@@ -32,8 +32,8 @@ impl File {
         kind: &'static str,
         (class, bytes): (Class, usize),
         payload: Vec<u8>,
-        effect: impl Fn(&mut DiskImage, InodeId) -> io::Result<T> + 'static,
-        failure: impl Fn(&mut DiskImage, InodeId) -> io::Result<T> + 'static,
+        effect: impl FnOnce(&mut DiskImage, InodeId) -> io::Result<T> + Clone + 'static,
+        failure: impl FnOnce(&mut DiskImage, InodeId) -> io::Result<T> + Clone + 'static,
     ) -> Completion<io::Result<T>> {
         let (inode, background) = (self.inode, self.background);
         let demand = Demand { class, bytes: bytes as u64, background };
@@ -66,9 +66,8 @@ impl File {
     pub fn write_at(&self, offset: u64, data: Bytes) -> Completion<io::Result<()>> {
         let payload = self.payload(offset, data.len() as u64, &data);
         let (work, landing) = ((Class::Write, data.len()), self.draw_landing());
-        let write = move |image: &mut DiskImage, inode| {
-            image.write_at(inode, offset, data.clone(), landing)
-        };
+        let write =
+            move |image: &mut DiskImage, inode| image.write_at(inode, offset, data, landing);
         self.submit("disk.write", work, payload, write, |_, _| io_error())
     }
 
@@ -105,7 +104,7 @@ impl File {
         let (work, landing) = ((Class::Write, data.len()), self.draw_landing());
         let append = move |image: &mut DiskImage, inode| {
             let offset = image.len(inode)?;
-            image.write_at(inode, offset, data.clone(), landing)?;
+            image.write_at(inode, offset, data, landing)?;
             Ok(offset)
         };
         self.submit("disk.append", work, payload, append, |_, _| io_error())

@@ -220,14 +220,14 @@ impl DiskImage {
             return self.unreadable(inode, offset);
         }
         let written = data.len();
-        let change = Change::Write { offset, data: data.clone() };
         match landing {
-            Landing::Home => self.inode_mut(inode)?.change(change),
+            Landing::Home => self.inode_mut(inode)?.change(Change::Write { offset, data }),
             Landing::Nowhere => {
-                self.inode_mut(inode)?.change_unwritten(&change);
+                self.inode_mut(inode)?.change_unwritten(&Change::Write { offset, data });
                 self.strike("disk.phantom_write", inode, offset);
             }
             Landing::Elsewhere(place) => {
+                let change = Change::Write { offset, data: data.clone() };
                 self.inode_mut(inode)?.change_unwritten(&change);
                 self.misplace(inode, offset, &data, place);
             }
@@ -279,21 +279,24 @@ impl DiskImage {
         len: usize,
         fate: ReadFate,
     ) -> io::Result<Bytes> {
-        let range = self.range(inode, offset, len)?;
         if let Some(raw) = fate.spoils_sector {
+            let range = within(&self.inode(inode)?.cached, offset, len);
             self.spoil_one(inode, &range, raw);
         }
-        if !self.inode(inode)?.cached.is_readable(&range) {
+        let content = &self.inode(inode)?.cached;
+        let range = within(content, offset, len);
+        if !content.is_readable(&range) {
             return self.unreadable(inode, offset);
         }
+        let mut bytes = Bytes::copy_from_slice(&content.bytes()[range.clone()]);
         if let Some(raw) = fate.rots_bit
             && !range.is_empty()
         {
             let bit = scale(raw, range.len() as u64 * 8);
             self.flip(inode, range.start + bit as usize / 8, (bit % 8) as u8);
             self.strike("disk.bit_rot", inode, range.start as u64 + bit / 8);
+            bytes = self.peek(inode, offset, len)?;
         }
-        let mut bytes = self.peek(inode, offset, len)?;
         if let Some(len_max) = fate.len_max
             && len_max < bytes.len()
         {
@@ -315,17 +318,10 @@ impl DiskImage {
         }
     }
 
-    /// The bytes that are there of those asked for.
-    fn range(&self, inode: InodeId, offset: u64, len: usize) -> io::Result<std::ops::Range<usize>> {
-        let there = self.inode(inode)?.cached.len();
-        let start = there.min(usize::try_from(offset).unwrap_or(usize::MAX));
-        Ok(start..there.min(start.saturating_add(len)))
-    }
-
     /// What a read would give if nothing went wrong.
     pub(super) fn peek(&self, inode: InodeId, offset: u64, len: usize) -> io::Result<Bytes> {
-        let range = self.range(inode, offset, len)?;
-        Ok(Bytes::copy_from_slice(&self.inode(inode)?.cached.bytes()[range]))
+        let content = &self.inode(inode)?.cached;
+        Ok(Bytes::copy_from_slice(&content.bytes()[within(content, offset, len)]))
     }
 
     /// How many bytes there are from `offset` on.
@@ -382,4 +378,11 @@ impl DiskImage {
         self.inode_mut(inode)?.forget(mark);
         Ok(())
     }
+}
+
+/// The bytes that are there of those asked for.
+fn within(content: &Content, offset: u64, len: usize) -> std::ops::Range<usize> {
+    let there = content.len();
+    let start = there.min(usize::try_from(offset).unwrap_or(usize::MAX));
+    start..there.min(start.saturating_add(len))
 }

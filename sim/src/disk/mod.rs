@@ -80,14 +80,14 @@ struct Answered<T, E> {
     completer: Completer<io::Result<T>>,
 }
 
-impl<T, E: Fn(&mut DiskImage) -> io::Result<T>> Effect for Answered<T, E> {
+impl<T, E: FnOnce(&mut DiskImage) -> io::Result<T> + Clone> Effect for Answered<T, E> {
     fn finish(self: Box<Self>, image: &mut DiskImage) {
         let result = (self.effect)(image);
         self.completer.finish(result);
     }
 
     fn rehearse(&self, copy: &mut DiskImage) {
-        drop((self.effect)(copy));
+        drop((self.effect.clone())(copy));
     }
 }
 
@@ -101,8 +101,8 @@ impl Disk {
         kind: &'static str,
         demand: Demand,
         payload: Vec<u8>,
-        effect: impl Fn(&mut DiskImage) -> io::Result<T> + 'static,
-        failure: impl Fn(&mut DiskImage) -> io::Result<T> + 'static,
+        effect: impl FnOnce(&mut DiskImage) -> io::Result<T> + Clone + 'static,
+        failure: impl FnOnce(&mut DiskImage) -> io::Result<T> + Clone + 'static,
     ) -> Completion<io::Result<T>> {
         let (completer, answer) = completion(kind);
         if self.host.is_current() {
@@ -124,7 +124,7 @@ impl Disk {
         kind: &'static str,
         class: Class,
         path: &str,
-        effect: impl Fn(&mut DiskImage) -> io::Result<T> + 'static,
+        effect: impl FnOnce(&mut DiskImage) -> io::Result<T> + Clone + 'static,
     ) -> Completion<io::Result<T>> {
         let payload = path.as_bytes().to_vec();
         self.submit(kind, Demand::of(class), payload, effect, |_| io_error())
@@ -144,13 +144,13 @@ impl Disk {
         kind: &'static str,
         class: Class,
         path: &str,
-        find: impl Fn(&mut DiskImage, &str) -> io::Result<InodeId> + 'static,
+        find: impl FnOnce(&mut DiskImage, &str) -> io::Result<InodeId> + Clone + 'static,
     ) -> Completion<io::Result<File>> {
         let (disk, own) = (self.clone(), path.to_string());
         self.submit_named(kind, class, path, move |image| {
             let inode = find(image, &own)?;
             let open = image.hold_open(inode);
-            Ok(File::new(disk.clone(), inode, open))
+            Ok(File::new(disk, inode, open))
         })
     }
 
