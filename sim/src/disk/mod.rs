@@ -27,8 +27,8 @@
 //! links, permissions, and changes by the system of its own accord (it never writes back by
 //! itself; a loss of power makes up for that).
 //!
-//! Open files are in `file.rs`; `device.rs` takes operations through `queue.rs`; what the
-//! disk holds is in `image.rs`, `inode.rs`, `content.rs` and `names.rs`, what a power loss leaves in
+//! Open files are in `file.rs`; `device.rs` takes operations through `queue.rs`; what the disk
+//! holds is in `image.rs`, `inode.rs`, `content.rs` and `names.rs`, what a power loss leaves in
 //! `crash.rs` and `sectors.rs`, and all that it could leave in `outcomes.rs`; what can be set is
 //! in `settings.rs` and `faults.rs`, what can be done to the medium in `medium.rs` and
 //! `snapshot.rs`.
