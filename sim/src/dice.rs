@@ -54,18 +54,22 @@ struct Stream {
 }
 
 /// What a tape says of one stream; nothing, mostly.
-#[derive(Default)]
-struct Departures(Option<Box<(BTreeMap<u64, u64>, Vec<Range<u64>>)>>);
+struct Departures(Option<Box<Departing>>);
+
+struct Departing {
+    overrides: BTreeMap<u64, u64>,
+    muted: Vec<Range<u64>>,
+}
 
 impl Departures {
     fn new(overrides: BTreeMap<u64, u64>, muted: Vec<Range<u64>>) -> Self {
         let departs = !muted.is_empty() || !overrides.is_empty();
-        Self(departs.then(|| Box::new((overrides, muted))))
+        Self(departs.then(|| Box::new(Departing { overrides, muted })))
     }
 
     /// What is drawn instead, and whether that is by an override.
     fn at(&self, n: u64) -> Option<(u64, bool)> {
-        let (overrides, muted) = &**self.0.as_ref()?;
+        let Departing { overrides, muted } = &**self.0.as_ref()?;
         let overridden = overrides.get(&n).map(|it| (*it, true));
         let is_muted = || muted.iter().any(|it| it.contains(&n));
         overridden.or_else(|| is_muted().then_some((0, false)))

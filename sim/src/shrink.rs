@@ -98,7 +98,8 @@ pub fn shrink(
     shrinking.failure = first.failure.clone().ok_or(DoesNotFail)?;
     let universe = Universe::new(&first.draws);
     let mut silence = Silence::default();
-    let mut live = vec![0..universe.len()];
+    let everything = 0..universe.len();
+    let mut live = Vec::from([everything]);
     loop {
         let before = silence.len();
         live = shrinking.silence(tape, &universe, &mut silence, live);
@@ -222,8 +223,7 @@ mod tests {
         let large = |name, n| tape.decision(name, n) >> 62 == 3;
         let fails = large("b/delay", 421) && large("plan/0", 7);
         let other = tape.decision("a/loss", 5) == 0;
-        let failure = fails.then(|| "lost update");
-        let failure = failure.or_else(|| other.then_some("deadlock"));
+        let failure = fails.then_some("lost update").or(other.then_some("deadlock"));
         Trial { failure: failure.map(str::to_string), draws }
     }
 
