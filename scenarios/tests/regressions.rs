@@ -75,7 +75,7 @@ fn a_datagram_that_arrives_twice_has_one_effect() {
     operate(3, async |it| {
         it.open_table("orders", &schema()).await;
         it.world.set_net(NetSettings {
-            cross_zone_ns: 300_000..30_000_000,
+            cross_zone_ns: (300_000..30_000_000).into(),
             duplicate_per_million: 1_000_000,
             ..it.world.net()
         });

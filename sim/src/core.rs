@@ -18,9 +18,11 @@ use crate::host::{Host, HostId, HostState};
 use crate::log::EventLog;
 use crate::net::NetState;
 use crate::object_store::ObjectStoreState;
+use crate::operation::Operations;
 use crate::panics::PanicReport;
 use crate::point::Points;
 use crate::property::Properties;
+use crate::stream::Sockets;
 use crate::tape::Tape;
 
 /// The shared state.
@@ -44,6 +46,10 @@ pub(crate) struct Core {
     pub(crate) points: RefCell<Points>,
     pub(crate) properties: RefCell<Properties>,
     pub(crate) panics: RefCell<Vec<PanicReport>>,
+    pub(crate) sockets: RefCell<Sockets>,
+    pub(crate) operations: Operations,
+    /// How often the rate of a monotonic clock was changed: then sleeps end at other instants.
+    pub(crate) clock_changes: Cell<u32>,
     faults: RefCell<BTreeMap<&'static str, u64>>,
 }
 
@@ -66,6 +72,9 @@ impl Core {
             points: RefCell::default(),
             properties: RefCell::default(),
             panics: RefCell::default(),
+            sockets: RefCell::default(),
+            operations: Operations::default(),
+            clock_changes: Cell::new(0),
             faults: RefCell::default(),
         }
     }
@@ -146,10 +155,19 @@ impl Core {
                 self.emit(host, "timer", &insertion.to_le_bytes());
                 self.executor.borrow().wake(&wakee);
             }
-            Event::Disk { host, operation } => self.complete_disk_operation(host, operation),
             Event::Call { .. } => unreachable!("the world itself makes calls"),
-            Event::ObjectEffect { request } => self.object_effect(request),
+            Event::Disk { host, operation } => {
+                self.dies_before_disk_effect(host, operation);
+                self.complete_disk_operation(host, operation);
+                self.may_die_after();
+            }
+            Event::ObjectEffect { request } => {
+                self.dies_before_object_effect(request);
+                self.object_effect(request);
+                self.may_die_after();
+            }
             Event::ObjectReply { request } => self.object_reply(request),
+            Event::Net(event) => self.happen_on_net(event),
         }
     }
 

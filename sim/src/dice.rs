@@ -20,6 +20,7 @@ use crate::chunks::Chunks;
 use crate::core::Core;
 use crate::tape::{Muted, Override, Tape, generator_of};
 use rare::Rare;
+pub(crate) use rare::{LOG2_DIGITS, minus_log2};
 
 /// The interned form of a decision name, valid in one world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use crate::executor::Wakee;
 use crate::heap::Heap;
 use crate::host::HostId;
+use crate::net::NetEvent;
 
 /// Something that happens at an instant.
 pub(crate) enum Event {
@@ -23,6 +24,8 @@ pub(crate) enum Event {
     Call { number: u64 },
     /// The answer of the object store is back.
     ObjectReply { request: u64 },
+    /// Something rarer in the network or in an ordered stream.
+    Net(NetEvent),
 }
 
 /// Names an event in the queue until it is popped or taken back.
@@ -117,6 +120,14 @@ impl EventQueue {
         if slot.insertion == id.insertion {
             slot.event = None;
         }
+    }
+
+    /// Those who wait for a timer of this host. Looks at every event: for rare occasions.
+    pub(crate) fn sleepers(&self, host: HostId) -> impl Iterator<Item = &Wakee> {
+        self.slots.iter().filter_map(move |slot| match &slot.event {
+            Some(Event::Timer { host: of, wakee }) if *of == host => Some(wakee),
+            _ => None,
+        })
     }
 
     /// Makes a timer wake another than it was set with.

@@ -5,7 +5,7 @@
 //! a task that is added elsewhere changes no other task's draws.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeSet, BinaryHeap};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -86,11 +86,17 @@ pub(crate) struct Executor {
     woken: Arc<Woken>,
     /// Emptied and refilled at each turn, kept for its memory.
     woken_now: Vec<TaskId>,
-    /// (priority, order of waking, slot, serial), lowest first.
-    ready: BinaryHeap<Reverse<(u64, u64, u32, u64)>>,
+    /// Lowest first.
+    ready: BinaryHeap<Reverse<Turn>>,
     wakes: u64,
     polled: Option<Polled>,
+    /// Hosts whose tasks are not run at present, and the turns that those have missed.
+    paused: BTreeSet<HostId>,
+    missed: Vec<(HostId, Turn)>,
 }
+
+/// (priority, order of waking, slot, serial)
+type Turn = (u64, u64, u32, u64);
 
 impl Executor {
     fn head(&mut self, slot: u32, host: HostId, incarnation: u32, schedule: StreamId) -> TaskHead {
@@ -187,10 +193,15 @@ impl Executor {
     /// The task to poll next, if any is ready.
     pub(crate) fn pick(&mut self, dice: &mut Streams) -> Option<Picked> {
         self.admit_woken(dice);
-        while let Some(Reverse((_, _, slot, serial))) = self.ready.pop() {
+        while let Some(Reverse(turn)) = self.ready.pop() {
+            let (_, _, slot, serial) = turn;
             let Some(head) = self.alive(slot, serial) else {
                 continue;
             };
+            if !self.paused.is_empty() && self.paused.contains(&head.host) {
+                self.missed.push((head.host, turn));
+                continue;
+            }
             head.wake.begin_poll();
             self.polled = Some(Polled::new(slot, head));
             if slot == DRIVER_SLOT {
@@ -212,6 +223,22 @@ impl Executor {
     pub(crate) fn take(&mut self, slot: u32) -> Option<(HostId, StreamId, Task)> {
         let task = self.slots[slot as usize].take()?;
         Some((task.head.host, task.head.schedule, task))
+    }
+
+    /// Lets no task of a host run until [`Executor::resume`]; false if that was so already.
+    pub(crate) fn pause(&mut self, host: HostId) -> bool {
+        self.paused.insert(host)
+    }
+
+    /// Gives the tasks of a host the turns that they have missed; false if it was not paused.
+    pub(crate) fn resume(&mut self, host: HostId) -> bool {
+        let was_paused = self.paused.remove(&host);
+        let missed = std::mem::take(&mut self.missed);
+        let (due, others) = missed.into_iter().partition(|(of, _)| *of == host);
+        self.missed = others;
+        let due: Vec<(HostId, Turn)> = due;
+        self.ready.extend(due.into_iter().map(|(_, turn)| Reverse(turn)));
+        was_paused
     }
 
     /// Returns a task that is not done after its poll.

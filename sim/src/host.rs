@@ -1,7 +1,7 @@
-//! A machine as its own programs see it: clocks, tasks, dice, mail.
+//! A machine as its own programs see it: tasks, dice, mail.
 //!
-//! The network behind `send` is in `net.rs`, what kills and revives a host in
-//! `process.rs`.
+//! Its clocks are in `clock.rs` and `timer.rs`, the network behind `send` in `net/`, its
+//! ordered streams in `stream/`, what kills and revives a host in `process.rs`.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -12,15 +12,16 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::clock::Clocks;
 use crate::core::Core;
 use crate::cpu::CpuState;
 use crate::dice::{Dice, StreamId, Streams};
 use crate::disk::Disk;
 use crate::executor::LocalFuture;
 use crate::hash::ActorHash;
-use crate::net::LinkStreams;
+use crate::net::{LinkStreams, Traffic};
 use crate::object_store::ObjectStore;
-use crate::timer::Sleep;
+use crate::operation::OperationKind;
 use crate::waits::waits_for;
 use crate::wake::WakerSet;
 
@@ -75,19 +76,24 @@ pub(crate) struct HostState {
     pub(crate) name: Rc<str>,
     pub(crate) name_hash: ActorHash,
     pub(crate) zone: Rc<str>,
+    pub(crate) rack: Option<Rc<str>>,
     pub(crate) up: bool,
+    /// Whether the machine itself runs: a crash of the process leaves it on.
+    pub(crate) powered: bool,
     /// Grows with each crash, so that what belonged to the dead process is known.
     pub(crate) incarnation: u32,
     pub(crate) program: Option<Program>,
     pub(crate) inbox: VecDeque<(HostId, Bytes)>,
     pub(crate) receivers: WakerSet,
-    /// What the monotonic clock showed when the world began.
-    pub(crate) monotonic_base_ns: u64,
-    pub(crate) clock_offset_ns: i64,
+    pub(crate) clocks: Clocks,
     pub(crate) link_streams: LinkStreams,
+    /// What the segments of ordered streams draw from; there with the first of them.
+    pub(crate) segment_streams: Option<LinkStreams>,
     pub(crate) cpu: CpuState,
     /// When the last datagram that was sent so far will have left.
     pub(crate) egress_free_ns: u64,
+    /// When all that arrived so far will have been taken in.
+    pub(crate) ingress_free_ns: u64,
     streams: StreamTable,
     schedules: StreamTable,
 }
@@ -99,19 +105,33 @@ impl HostState {
             name: name.into(),
             name_hash: ActorHash::of(name),
             zone,
+            rack: None,
             up: false,
+            powered: false,
             incarnation: 0,
             program: None,
             inbox: VecDeque::new(),
             receivers: WakerSet::default(),
             // Up to eleven days of uptime: no two hosts agree on what time it is.
-            monotonic_base_ns: dice.range(base, &(0..1_000_000_000_000_000)),
-            clock_offset_ns: 0,
-            link_streams: LinkStreams::new(name, dice),
+            clocks: Clocks::starting_at(dice.range(base, &(0..1_000_000_000_000_000))),
+            link_streams: LinkStreams::new(name, Traffic::Datagram, dice),
+            segment_streams: None,
             cpu: CpuState::default(),
             egress_free_ns: 0,
+            ingress_free_ns: 0,
             streams: StreamTable::default(),
             schedules: StreamTable::default(),
+        }
+    }
+
+    /// What is drawn from for things that this host sends.
+    #[inline]
+    pub(crate) fn link_streams(&mut self, traffic: Traffic, dice: &mut Streams) -> LinkStreams {
+        match traffic {
+            Traffic::Datagram => self.link_streams,
+            Traffic::Segment => *self
+                .segment_streams
+                .get_or_insert_with(|| LinkStreams::new(&self.name, traffic, dice)),
         }
     }
 
@@ -161,34 +181,6 @@ impl Host {
         self.core.hosts.borrow()[self.id.index()].zone.clone()
     }
 
-    /// The monotonic clock of this machine, in nanoseconds: starts anywhere, goes on over
-    /// a restart of the process.
-    pub fn now_ns(&self) -> u64 {
-        let base_ns = self.core.hosts.borrow()[self.id.index()].monotonic_base_ns;
-        base_ns + self.core.now_ns.get()
-    }
-
-    /// The wall clock of this machine, in milliseconds since the Unix epoch: it may be
-    /// wrong by the host's clock offset.
-    pub fn wall_ms(&self) -> u64 {
-        let offset_ns = self.core.hosts.borrow()[self.id.index()].clock_offset_ns;
-        let since_ns = i128::from(self.core.now_ns.get()) + i128::from(offset_ns);
-        let wall_ms = i128::from(WORLD_EPOCH_MS) + since_ns.div_euclid(1_000_000);
-        u64::try_from(wall_ms).unwrap_or(0)
-    }
-
-    /// Waits until this machine's monotonic clock shows `monotonic_ns`.
-    pub fn sleep_until(&self, monotonic_ns: u64) -> Sleep {
-        let base_ns = self.core.hosts.borrow()[self.id.index()].monotonic_base_ns;
-        Sleep::new(self.core.clone(), self.id, monotonic_ns.saturating_sub(base_ns))
-    }
-
-    /// Waits for `ns` nanoseconds from now; 0 lets the other tasks go first.
-    pub fn sleep(&self, ns: u64) -> Sleep {
-        let deadline_ns = self.core.now_ns.get().saturating_add(ns);
-        Sleep::new(self.core.clone(), self.id, deadline_ns)
-    }
-
     /// Runs `future` as a task of this process. Tasks of one name share their stream of
     /// scheduling priorities.
     pub fn spawn(&self, name: &'static str, future: impl Future<Output = ()> + 'static) {
@@ -212,8 +204,9 @@ impl Host {
 
     /// Sends a datagram: it arrives once, later, twice or never, as the network decides.
     pub fn send(&self, to: HostId, payload: Bytes) {
-        if self.is_current() {
+        if self.is_current() && !self.core.dies_before(self.id, OperationKind::DatagramSent) {
             self.core.send(self.id, to, payload);
+            self.core.may_die_after();
         }
     }
 
@@ -252,8 +245,9 @@ impl Host {
     /// and callbacks set with [`World::on_point`](crate::World::on_point) run as soon as
     /// the current task yields.
     pub fn point(&self, name: &'static str, detail: u64) {
-        if self.is_current() {
+        if self.is_current() && !self.core.dies_before(self.id, OperationKind::Point) {
             self.core.reach_point(self.id, name, detail);
+            self.core.may_die_after();
         }
     }
 

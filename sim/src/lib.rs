@@ -38,6 +38,7 @@
 mod calls;
 mod check;
 mod chunks;
+mod clock;
 mod completion;
 mod core;
 mod cpu;
@@ -51,11 +52,13 @@ mod host;
 mod log;
 mod net;
 mod object_store;
+mod operation;
 mod panics;
 mod point;
 mod process;
 mod property;
 mod shrink;
+mod stream;
 mod tape;
 mod timer;
 mod waits;
@@ -63,6 +66,7 @@ mod wake;
 mod world;
 
 pub use check::{Check, check};
+pub use clock::ClockBound;
 pub use completion::Completion;
 pub use cpu::BACKGROUND_SLICE_NS;
 pub use dice::Dice;
@@ -74,16 +78,18 @@ pub use host::{Host, HostId, WORLD_EPOCH_MS};
 #[doc(hidden)]
 pub use inventory as __inventory;
 pub use log::{EventRecord, rehash};
-pub use net::NetSettings;
+pub use net::{Delay, LinkSettings, NetFault, NetSettings};
 pub use object_store::{
     OBJECT_REQUESTS_IN_FLIGHT_MAX, ObjectError, ObjectFaults, ObjectOutage, ObjectSettings,
     ObjectStore, ObjectsSnapshot, Upload,
 };
+pub use operation::{CrashKind, OperationKind};
 pub use panics::PanicReport;
 #[doc(hidden)]
 pub use property::Registered as __Registered;
 pub use property::{Coverage, Property, PropertyKind, Tallies, Tally, Violation, catalog};
 pub use shrink::{DoesNotFail, Shrunk, Trial, shrink};
+pub use stream::{Listener, ReadHalf, Stream, StreamSettings, WriteHalf};
 pub use tape::{Muted, Override, Tape, TapeError};
 pub use timer::Sleep;
 pub use waits::Waiting;

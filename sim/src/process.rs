@@ -1,7 +1,8 @@
-//! Boot, crash, power loss, restart, and clocks that are wrong.
+//! Boot, crash, power loss, restart, pause.
 //!
 //! A crash ends the process: its tasks, its mail and its unanswered requests are gone,
-//! the page cache stays. A power loss takes the page cache too (`disk/crash.rs`).
+//! the page cache stays. A power loss takes the page cache too (`disk/crash.rs`). Crashes
+//! that fall on one operation exactly are in `operation.rs`.
 
 use std::future::Future;
 use std::rc::Rc;
@@ -10,6 +11,7 @@ use crate::core::Core;
 use crate::disk::DiskState;
 use crate::executor::Task;
 use crate::host::{Host, HostId, HostState, Program};
+use crate::operation::CrashKind;
 use crate::panics::{PanicReport, guarded};
 use crate::world::World;
 
@@ -43,7 +45,7 @@ impl Core {
             let mut hosts = self.hosts.borrow_mut();
             let state = &mut hosts[host.index()];
             assert!(!state.up, "{host} is running already");
-            state.up = true;
+            (state.up, state.powered) = (true, true);
             state.program = Some(program.clone());
             state.incarnation
         };
@@ -54,13 +56,21 @@ impl Core {
         self.spawn(host, incarnation, "main", main);
     }
 
-    /// Ends the process of a host; false if there was none.
-    pub(crate) fn kill(&self, host: HostId) -> bool {
+    /// Ends the process of a host, if there is one: gives its tasks, which are still to be
+    /// dropped while nothing is borrowed. [`Core::complete_crash`] does the rest.
+    pub(crate) fn end_process(&self, host: HostId, crash: CrashKind) -> Vec<Task> {
+        let lost_power = crash == CrashKind::Power;
+        if lost_power {
+            self.emit(host, "power.loss", &[]);
+            self.count_fault("power.loss", 1);
+            self.hosts.borrow_mut()[host.index()].powered = false;
+            self.forget_sockets(host);
+        }
         {
             let mut hosts = self.hosts.borrow_mut();
             let state = &mut hosts[host.index()];
             if !state.up {
-                return false;
+                return Vec::new();
             }
             state.up = false;
             state.incarnation += 1;
@@ -69,11 +79,20 @@ impl Core {
             state.cpu.stop(self.now_ns.get());
         }
         self.emit(host, "process.crash", &[]);
+        self.count_fault("process.crash", u64::from(!lost_power));
         self.abandon_disk_operations(host);
         self.abandon_object_requests(host);
-        let doomed = self.executor.borrow_mut().take_tasks(|it| it.host == host);
-        doomed.into_iter().for_each(|it| self.drop_task(it));
-        true
+        self.close_sockets(host);
+        let mut executor = self.executor.borrow_mut();
+        executor.resume(host);
+        executor.take_tasks(|it| it.host == host)
+    }
+
+    /// What a crash does after the process has ended.
+    pub(crate) fn complete_crash(&self, host: HostId, crash: CrashKind) {
+        if crash == CrashKind::Power {
+            self.lose_page_cache(host);
+        }
     }
 
     /// Drops a task of a dead process. A panic on the way is reported, not passed on.
@@ -117,30 +136,73 @@ impl World {
         self.core().start(host, Rc::new(move |handle| Box::pin(program(handle))));
     }
 
+    /// Adds a machine as [`World::add_host`] does, in a rack whose machines share their power.
+    ///
+    /// # Panics
+    /// If the name is taken or contains `/` or `>`.
+    pub fn add_host_in(&self, name: &str, zone: &str, rack: &str) -> HostId {
+        let host = self.add_host(name, zone);
+        self.core().hosts.borrow_mut()[host.index()].rack = Some(rack.into());
+        host
+    }
+
+    fn die(&self, host: HostId, crash: CrashKind) {
+        not_the_driver(host);
+        let doomed = self.core().end_process(host, crash);
+        doomed.into_iter().for_each(|it| self.core().drop_task(it));
+        self.core().complete_crash(host, crash);
+    }
+
     /// Kills the process of a host; the machine's page cache survives. No effect on a
     /// host that is down.
     pub fn crash(&self, host: HostId) {
-        not_the_driver(host);
-        let died = self.core().kill(host);
-        self.core().count_fault("process.crash", died.into());
+        self.die(host, CrashKind::Process);
     }
 
     /// Takes the power from one machine: the process dies, and of what was not synced a
     /// drawn part is gone.
     pub fn power_loss(&self, host: HostId) {
-        not_the_driver(host);
-        self.core().emit(host, "power.loss", &[]);
-        self.core().count_fault("power.loss", 1);
-        self.core().kill(host);
-        self.core().lose_page_cache(host);
+        self.die(host, CrashKind::Power);
+    }
+
+    fn power_loss_where(&self, lost: impl Fn(&HostState) -> bool) {
+        let is_lost = |it: &HostId| lost(&self.core().hosts.borrow()[it.index()]);
+        let machines = self.hosts().into_iter().filter(|&it| it != HostId::DRIVER);
+        let lost: Vec<HostId> = machines.filter(is_lost).collect();
+        lost.into_iter().for_each(|it| self.power_loss(it));
     }
 
     /// Takes the power from every machine of a zone.
     pub fn power_loss_zone(&self, zone: &str) {
-        for host in self.hosts() {
-            if host != HostId::DRIVER && &*self.core().hosts.borrow()[host.index()].zone == zone {
-                self.power_loss(host);
-            }
+        self.power_loss_where(|it| &*it.zone == zone);
+    }
+
+    /// Takes the power from every machine of a rack, in whatever zone.
+    pub fn power_loss_rack(&self, rack: &str) {
+        self.power_loss_where(|it| it.rack.as_deref() == Some(rack));
+    }
+
+    /// Takes the power from every machine there is.
+    pub fn power_loss_all(&self) {
+        self.power_loss_where(|_| true);
+    }
+
+    /// Stops the process of a host as SIGSTOP does, until [`World::resume`]: none of its tasks
+    /// runs. Timers expire, mail arrives and is kept, acknowledgements are sent, the disk and
+    /// the object store do what was asked of them, and clocks go on. No effect on a host that is
+    /// down; a crash ends the pause.
+    pub fn pause(&self, host: HostId) {
+        not_the_driver(host);
+        if self.is_up(host) && self.core().executor.borrow_mut().pause(host) {
+            self.core().emit(host, "process.pause", &[]);
+            self.core().count_fault("process.paused", 1);
+        }
+    }
+
+    /// Lets the process of a host go on. No effect on one that was not paused.
+    pub fn resume(&self, host: HostId) {
+        if self.core().executor.borrow_mut().resume(host) {
+            self.core().emit(host, "process.resume", &[]);
         }
     }
 
@@ -155,17 +217,38 @@ impl World {
         self.core().start(host, program.expect("a host that is restarted was booted before"));
     }
 
+    /// Starts another program than the last one, after a crash if the host is still running,
+    /// and remembers it: another version of the code, or other settings.
+    pub fn restart_with<F>(&self, host: HostId, program: impl Fn(Host) -> F + 'static)
+    where
+        F: Future<Output = ()> + 'static,
+    {
+        self.crash(host);
+        self.core().count_fault("process.restart", 1);
+        self.boot(host, program);
+    }
+
+    /// Restarts one host after the other: each is down for `down_ns`, then `start` starts it
+    /// (see [`World::restart_with`]), and `up_ns` later it is the next one's turn. True time,
+    /// in nanoseconds.
+    pub async fn rolling_restart(
+        &self,
+        hosts: &[HostId],
+        (down_ns, up_ns): (u64, u64),
+        start: impl Fn(&Self, HostId),
+    ) {
+        let driver = self.driver();
+        for &host in hosts {
+            self.crash(host);
+            driver.sleep(down_ns).await;
+            start(self, host);
+            driver.sleep(up_ns).await;
+        }
+    }
+
     /// Whether the host has a running process.
     pub fn is_up(&self, host: HostId) -> bool {
         self.core().hosts.borrow()[host.index()].up
-    }
-
-    /// Makes the wall clock of a host differ from true time by `offset_ns`, from now on.
-    /// Its monotonic clock is not touched.
-    pub fn set_clock_offset(&self, host: HostId, offset_ns: i64) {
-        self.core().emit(host, "clock.offset", &offset_ns.to_le_bytes());
-        self.core().count_fault("clock.offset", 1);
-        self.core().hosts.borrow_mut()[host.index()].clock_offset_ns = offset_ns;
     }
 
     /// The panics of programs so far, each of which was its host's crash.

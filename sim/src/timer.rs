@@ -1,4 +1,4 @@
-//! Waiting for virtual time to pass.
+//! Waiting for time to pass, by a machine's monotonic clock or by the world's.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use crate::core::Core;
 use crate::event::{Event, EventId};
-use crate::host::HostId;
+use crate::host::{Host, HostId};
 use crate::waits::waits_for;
 
 /// Ends at an instant. It always gives way to the other tasks once, even if the instant
@@ -16,14 +16,46 @@ use crate::waits::waits_for;
 pub struct Sleep {
     core: Rc<Core>,
     host: HostId,
+    /// What the monotonic clock of the host shows at the end; `None` if the sleep goes by
+    /// world time.
+    shown_ns: Option<u64>,
+    /// World time of the end, as far as is known now.
     deadline_ns: u64,
+    /// How often clocks had been changed when `deadline_ns` was worked out.
+    clock_changes: u32,
     timer: Option<EventId>,
 }
 
 impl Sleep {
     /// A sleep until `deadline_ns` of world time.
     pub(crate) fn new(core: Rc<Core>, host: HostId, deadline_ns: u64) -> Self {
-        Self { core, host, deadline_ns, timer: None }
+        let clock_changes = core.clock_changes.get();
+        Self { core, host, shown_ns: None, deadline_ns, clock_changes, timer: None }
+    }
+
+    /// A sleep until the monotonic clock of the host shows `shown_ns`.
+    fn until_shown(core: Rc<Core>, host: HostId, shown_ns: u64) -> Self {
+        let deadline_ns = core.hosts.borrow()[host.index()].clocks.monotonic.instant_of(shown_ns);
+        let mut sleep = Self::new(core, host, deadline_ns);
+        sleep.shown_ns = Some(shown_ns);
+        sleep
+    }
+
+    /// Sets the timer anew if the clock will now show the deadline at another instant.
+    fn follow_clock(&mut self) {
+        let changes = self.core.clock_changes.get();
+        let Some(shown_ns) = self.shown_ns.filter(|_| self.clock_changes != changes) else {
+            return;
+        };
+        self.clock_changes = changes;
+        let hosts = self.core.hosts.borrow();
+        let deadline_ns = hosts[self.host.index()].clocks.monotonic.instant_of(shown_ns);
+        if deadline_ns != self.deadline_ns {
+            self.deadline_ns = deadline_ns;
+            if let Some(timer) = self.timer.take() {
+                self.core.queue.borrow_mut().cancel(timer);
+            }
+        }
     }
 }
 
@@ -31,6 +63,7 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        self.follow_clock();
         let now_ns = self.core.now_ns.get();
         let wakee = || self.core.executor.borrow().wakee(context.waker());
         let mut queue = self.core.queue.borrow_mut();
@@ -54,5 +87,18 @@ impl Drop for Sleep {
         if let Some(timer) = self.timer {
             self.core.queue.borrow_mut().cancel(timer);
         }
+    }
+}
+
+impl Host {
+    /// Waits until this machine's monotonic clock shows `monotonic_ns`.
+    pub fn sleep_until(&self, monotonic_ns: u64) -> Sleep {
+        Sleep::until_shown(self.core.clone(), self.id(), monotonic_ns)
+    }
+
+    /// Waits for `ns` nanoseconds of this machine's monotonic clock from now; 0 lets the other
+    /// tasks go first.
+    pub fn sleep(&self, ns: u64) -> Sleep {
+        self.sleep_until(self.now_ns().saturating_add(ns))
     }
 }

@@ -63,6 +63,7 @@ impl Drop for Owner {
     fn drop(&mut self) {
         let core = &self.core;
         core.closed.set(true);
+        core.drop_doomed();
         let tasks = core.executor.borrow_mut().take_tasks(|_| true);
         tasks.into_iter().for_each(|it| core.drop_task(it));
         let programs: Vec<_> =
@@ -87,7 +88,10 @@ impl World {
     pub fn new(tape: Tape) -> Self {
         let core = Rc::new(Core::new(tape));
         let driver = core.add_host("driver", "driver");
-        core.hosts.borrow_mut()[driver.index()].up = true;
+        {
+            let state = &mut core.hosts.borrow_mut()[driver.index()];
+            (state.up, state.powered) = (true, true);
+        }
         Self(Rc::new(Owner { core, describer: RefCell::default() }))
     }
 
@@ -124,6 +128,7 @@ impl World {
         let mut polls_this_instant = 0;
         loop {
             self.let_due_events_happen()?;
+            self.core().drop_doomed();
             let picked = self.core().executor.borrow_mut().pick(&mut self.core().dice.borrow_mut());
             let Some(picked) = picked else {
                 self.advance(end_ns)?;
@@ -138,6 +143,7 @@ impl World {
                 Picked::Driver => self.poll_driver(driver.as_mut(), context)?,
                 Picked::Task(slot, task) => {
                     self.poll_task(slot, task)?;
+                    self.core().drop_doomed();
                     Poll::Pending
                 }
             };
@@ -198,8 +204,11 @@ impl World {
             if host == HostId::DRIVER {
                 return Err(RunError::DriverPanicked(message));
             }
-            core.report_panic(host, message);
-            self.crash(host);
+            // Whoever was killed in the middle of this poll is not heard any more.
+            if core.is_current(host, task.head.incarnation) {
+                core.report_panic(host, message);
+                self.crash(host);
+            }
         }
         core.drop_task(task);
         Ok(())
@@ -317,15 +326,17 @@ mod tests {
         world.boot(node, |host| async move {
             let open = host.disk().create("file");
             let put = host.objects().put("key", bytes::Bytes::new());
+            let listener = host.listen(1).expect("the port is free");
+            let stream = host.connect(host.id(), 1).await;
             host.sleep(1_000_000).await;
-            drop((open, put));
+            drop((open, put, listener, stream));
             pending().await
         });
         let driver = world.driver();
         let own = driver.clone();
         world.on_point("never", move |_, _, _| drop(own.clone()));
         driver.spawn("sleeper", driver.sleep(u64::MAX));
-        world.run(1_000_000_000, async move { driver.sleep(1_000).await }).expect("it ends");
+        world.run(1_000_000_000, async move { driver.sleep(500_000).await }).expect("it ends");
         let core = Rc::downgrade(world.core());
         drop(world);
         assert!(core.upgrade().is_none());

@@ -107,7 +107,7 @@ pub fn run<M: Mutants>(setup: &Setup, seed: u64, arm: Arm, count: u64, mutants: 
     let dice = world.dice("twin/load");
     let load = schedule(&dice, count, setup.keys, setup.load_ns);
     world.draw_by_instant();
-    let cross_zone_ns = setup.cross_zone_ns.0..setup.cross_zone_ns.1;
+    let cross_zone_ns = (setup.cross_zone_ns.0..setup.cross_zone_ns.1).into();
     world.set_net(NetSettings { cross_zone_ns, ..world.net() });
     let configure = |config: &mut Config| {
         // Sizes and intervals as they are meant for use: small runs have small ones.

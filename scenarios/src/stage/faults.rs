@@ -279,7 +279,7 @@ impl Faults {
                 ..disk
             },
         );
-        let link_ns = slower(&NetSettings::default().cross_zone_ns);
+        let link_ns = NetSettings::default().cross_zone_ns.times(times);
         for other in world.hosts().into_iter().filter(|it| *it != host) {
             world.set_link_latency(host, other, link_ns.clone());
             world.set_link_latency(other, host, link_ns.clone());

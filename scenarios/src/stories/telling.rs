@@ -125,7 +125,7 @@ fn set_the_weather(world: &World, nodes: &[HostId]) {
     let dice = world.dice("story/weather");
     let slow_per_mille = *dice.pick(&[0, 5, 50, 200]);
     let zones = [300_000..1_200_000, 300_000..1_200_000, 300_000..10_000_000];
-    let cross_zone_ns = dice.pick(&zones).clone();
+    let cross_zone_ns = dice.pick(&zones).clone().into();
     world.set_net(NetSettings { slow_per_mille, cross_zone_ns, ..world.net() });
     if dice.chance(1, 2) {
         // One direction of one link takes another, longer way.

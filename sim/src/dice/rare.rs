@@ -8,7 +8,7 @@
 pub(super) const OFTEN: u64 = 8;
 
 /// Binary digits of a logarithm behind the point.
-const DIGITS: u32 = 48;
+pub(crate) const LOG2_DIGITS: u32 = 48;
 
 /// How far it is to the next time.
 #[derive(Clone, Copy, Default)]
@@ -56,20 +56,20 @@ fn times_without(raw: u64, num: u64, den: u64) -> u64 {
     minus_log2(raw) / per_time.max(1)
 }
 
-/// The binary logarithm of `2^64 / raw`, with [`DIGITS`] digits behind the point.
-fn minus_log2(raw: u64) -> u64 {
+/// The binary logarithm of `2^64 / raw`, with [`LOG2_DIGITS`] digits behind the point.
+pub(crate) fn minus_log2(raw: u64) -> u64 {
     let zeros = raw.leading_zeros();
     // Between 1 and 2, with 63 digits behind the point; each squaring gives one more digit of its
     // logarithm (Knuth, "The Art of Computer Programming", vol. 1, section 1.2.2, exercise 25).
     let mut rest = raw << zeros;
     let mut log = 0u64;
-    for _ in 0..DIGITS {
+    for _ in 0..LOG2_DIGITS {
         let square = (u128::from(rest) * u128::from(rest)) >> 63;
         let doubled = square >> 64 != 0;
         log = log << 1 | u64::from(doubled);
         rest = (square >> u32::from(doubled)) as u64;
     }
-    (u64::from(zeros + 1) << DIGITS) - log
+    (u64::from(zeros + 1) << LOG2_DIGITS) - log
 }
 
 #[cfg(test)]
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn logarithms_are_right_to_the_last_digits() {
-        let one = 1u64 << DIGITS;
+        let one = 1u64 << LOG2_DIGITS;
         assert_eq!(minus_log2(1 << 63), one);
         assert_eq!(minus_log2(1 << 60), 4 * one);
         assert_eq!(minus_log2(1), 64 * one);

@@ -149,6 +149,11 @@ impl Core {
         }
     }
 
+    /// What an operation under way is called; `None` if it was abandoned.
+    pub(crate) fn disk_operation_kind(&self, host: HostId, number: u64) -> Option<&'static str> {
+        self.disks.borrow()[host.index()].operations.get(&number).map(|it| it.kind)
+    }
+
     pub(crate) fn complete_disk_operation(&self, host: HostId, number: u64) {
         let mut disks = self.disks.borrow_mut();
         let disk = &mut disks[host.index()];

@@ -9,6 +9,7 @@ use super::{OBJECT_REQUESTS_IN_FLIGHT_MAX, ObjectError, ObjectSettings};
 use crate::core::Core;
 use crate::event::Event;
 use crate::host::{Host, HostId};
+use crate::operation::OperationKind;
 
 /// After how long a client gives up on an answer, in nanoseconds.
 const TIMEOUT_NS: u64 = 1_000_000_000;
@@ -125,7 +126,21 @@ impl Core {
         }
     }
 
+    /// Who sent a request that is under way.
+    pub(crate) fn object_requester(&self, number: u64) -> Option<HostId> {
+        self.objects.borrow().requests.get(&number).map(|it| it.host)
+    }
+
     pub(super) fn submit_object_request(&self, request: Request) {
+        let host = request.host;
+        if self.dies_before(host, OperationKind::ObjectRequest) {
+            return;
+        }
+        self.queue_object_request(request);
+        self.may_die_after();
+    }
+
+    fn queue_object_request(&self, request: Request) {
         let host = request.host;
         let mut objects = self.objects.borrow_mut();
         let client = objects.clients.entry(host).or_default();

@@ -67,8 +67,8 @@ fn a_link_sends_one_datagram_after_the_other() {
     let cross_zone_ns = same_zone_ns.clone();
     let egress_bytes_per_s = 1_000_000;
     world.set_net(NetSettings {
-        same_zone_ns,
-        cross_zone_ns,
+        same_zone_ns: same_zone_ns.into(),
+        cross_zone_ns: cross_zone_ns.into(),
         egress_bytes_per_s,
         ..NetSettings::default()
     });

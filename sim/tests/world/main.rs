@@ -1,5 +1,6 @@
 //! What a world promises, one file per subject. One binary, since each costs a link.
 
+mod clocks;
 mod cpu;
 mod disk;
 mod disk_decay;
@@ -8,11 +9,14 @@ mod disk_like_linux;
 mod disk_outcomes;
 mod disk_time;
 mod network;
+mod network_faults;
 mod object_faults;
 mod object_store;
+mod operations;
 mod power_loss;
 mod processes;
 mod repeatable;
+mod streams;
 
 use std::future::pending;
 
@@ -33,4 +37,9 @@ fn idle_node(world: &World, name: &str, zone: &str) -> HostId {
     let node = world.add_host(name, zone);
     world.boot(node, |_| pending());
     node
+}
+
+/// How often a fault took effect.
+fn fault(world: &World, name: &str) -> u64 {
+    world.fault_counts().get(name).copied().unwrap_or(0)
 }

@@ -7,7 +7,7 @@ use std::task::Poll;
 use bytes::Bytes;
 use stillpoint_sim::{Host, HostId, NetSettings, World};
 
-use crate::{LIMIT_NS, idle_node, world_with_node};
+use crate::{LIMIT_NS, fault, idle_node, world_with_node};
 
 /// Sends numbers from one host to another and gives those that arrived within a second.
 fn numbers_through(world: &World, from: HostId, to: HostId, numbers: u8) -> Vec<u8> {
@@ -27,10 +27,6 @@ fn numbers_through(world: &World, from: HostId, to: HostId, numbers: u8) -> Vec<
         arrived
     };
     world.run(LIMIT_NS, run).expect("it ends")
-}
-
-fn fault(world: &World, name: &str) -> u64 {
-    world.fault_counts().get(name).copied().unwrap_or(0)
 }
 
 #[test]
