@@ -13,6 +13,7 @@ use crate::dice::{Dice, Streams};
 use crate::disk::DiskState;
 use crate::event::{Event, EventQueue};
 use crate::executor::{Executor, LocalFuture};
+use crate::guest::GuestState;
 use crate::hash::ActorHash;
 use crate::host::{Host, HostId, HostState};
 use crate::log::EventLog;
@@ -50,6 +51,8 @@ pub(crate) struct Core {
     pub(crate) operations: Operations,
     /// How often the rate of a monotonic clock was changed: then sleeps end at other instants.
     pub(crate) clock_changes: Cell<u32>,
+    /// The engine that the world is a guest of, if it is one.
+    pub(crate) guest: RefCell<Option<Rc<GuestState>>>,
     faults: RefCell<BTreeMap<&'static str, u64>>,
 }
 
@@ -75,6 +78,7 @@ impl Core {
             sockets: RefCell::default(),
             operations: Operations::default(),
             clock_changes: Cell::new(0),
+            guest: RefCell::default(),
             faults: RefCell::default(),
         }
     }
@@ -139,6 +143,9 @@ impl Core {
         // On refusal the future is dropped at the end, when nothing is borrowed.
         if self.closed.get() || !self.is_current(host, incarnation) {
             return;
+        }
+        if let Some(guest) = self.guest() {
+            return guest.adopt(host, incarnation, future);
         }
         let mut hosts = self.hosts.borrow_mut();
         let schedule = hosts[host.index()].schedule(name, &mut self.dice.borrow_mut());

@@ -205,7 +205,9 @@ impl Host {
     /// Sends a datagram: it arrives once, later, twice or never, as the network decides.
     pub fn send(&self, to: HostId, payload: Bytes) {
         if self.is_current() && !self.core.dies_before(self.id, OperationKind::DatagramSent) {
-            self.core.send(self.id, to, payload);
+            if !self.core.send_as_guest(self.id, to, &payload) {
+                self.core.send(self.id, to, payload);
+            }
             self.core.may_die_after();
         }
     }

@@ -46,6 +46,7 @@ mod dice;
 mod disk;
 mod event;
 mod executor;
+mod guest;
 mod hash;
 mod heap;
 mod host;
@@ -73,6 +74,7 @@ pub use dice::Dice;
 pub use disk::{
     Disk, DiskFaults, DiskSettings, DiskSnapshot, File, Outcomes, POWER_LOSS_TRIES_MAX,
 };
+pub use guest::{Engine, Guest, GuestTask};
 pub use hash::RollingHash;
 pub use host::{Host, HostId, WORLD_EPOCH_MS};
 #[doc(hidden)]

@@ -90,6 +90,7 @@ impl Core {
 
     /// What a crash does after the process has ended.
     pub(crate) fn complete_crash(&self, host: HostId, crash: CrashKind) {
+        self.drop_lodgers(|it| it == host);
         if crash == CrashKind::Power {
             self.lose_page_cache(host);
         }

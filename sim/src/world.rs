@@ -9,7 +9,7 @@ use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::task::{Context, Poll};
 
 use crate::core::Core;
@@ -66,6 +66,9 @@ impl Drop for Owner {
         core.drop_doomed();
         let tasks = core.executor.borrow_mut().take_tasks(|_| true);
         tasks.into_iter().for_each(|it| core.drop_task(it));
+        core.drop_lodgers(|_| true);
+        let guest = core.guest.take();
+        drop(guest);
         let programs: Vec<_> =
             core.hosts.borrow_mut().iter_mut().map(|it| it.program.take()).collect();
         drop(programs);
@@ -83,6 +86,16 @@ impl Drop for Owner {
 #[derive(Clone)]
 pub struct World(Rc<Owner>);
 
+/// A world that may be gone: what keeps one does not keep the world.
+#[derive(Clone)]
+pub(crate) struct WeakWorld(Weak<Owner>);
+
+impl WeakWorld {
+    pub(crate) fn upgrade(&self) -> Option<World> {
+        self.0.upgrade().map(World)
+    }
+}
+
 impl World {
     /// A world at time 0 that holds nothing but the driver's host.
     pub fn new(tape: Tape) -> Self {
@@ -93,6 +106,10 @@ impl World {
             (state.up, state.powered) = (true, true);
         }
         Self(Rc::new(Owner { core, describer: RefCell::default() }))
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakWorld {
+        WeakWorld(Rc::downgrade(&self.0))
     }
 
     pub(crate) fn core(&self) -> &Rc<Core> {
@@ -154,7 +171,7 @@ impl World {
         }
     }
 
-    fn let_due_events_happen(&self) -> Result<(), RunError> {
+    pub(crate) fn let_due_events_happen(&self) -> Result<(), RunError> {
         let core = self.core();
         let now_ns = core.now_ns.get();
         let next = || core.queue.borrow_mut().pop_until(now_ns);

@@ -34,9 +34,10 @@ pub use planted::{CANARY, Planted};
 
 use crate::report::{MutantInfo, Phase, Runner, SeedReport, SeedRequest, StoryInfo};
 use crate::stage::{Faults, Shape};
+use std::pin::Pin;
 use stillpoint_reference::mutants::{Mutants, NoMutants};
 use stillpoint_reference::node::Config;
-use stillpoint_sim::{Dice, HostId, World};
+use stillpoint_sim::{Dice, HostId, RunError, World};
 
 /// What a story has to work with before the curtain rises.
 pub struct Setting<'a> {
@@ -144,9 +145,35 @@ pub struct Stories;
 /// # Panics
 /// There is no such story.
 pub fn tell_with<M: Mutants>(request: &SeedRequest, mutants: &M) -> SeedReport {
+    telling::tell(story_of(request), request, mutants, &telling::run_natively)
+}
+
+/// What a story does, to be carried out by the driver of its world.
+pub type Drive = Pin<Box<dyn Future<Output = ()>>>;
+
+/// Runs a world until its driver is done, for so many nanoseconds of its time at most.
+pub type Run<'a> = &'a dyn Fn(&World, u64, Drive) -> Result<(), RunError>;
+
+/// Tells the story of a request with the bug that it names, in a world that `run` runs: on another
+/// engine than the world's own, say.
+///
+/// # Panics
+/// There is no such story, or no such bug.
+pub fn tell_on(request: &SeedRequest, run: Run<'_>) -> SeedReport {
+    let story = story_of(request);
+    match request.mutant {
+        None => telling::tell(story, request, &NoMutants, run),
+        Some(name) => {
+            let planted = Planted::by_name(name);
+            let planted = planted.unwrap_or_else(|| panic!("no mutant is called {name}"));
+            telling::tell(story, request, &planted, run)
+        }
+    }
+}
+
+fn story_of(request: &SeedRequest) -> &'static Story {
     let story = ALL.iter().find(|it| it.name == request.story);
-    let story = story.unwrap_or_else(|| panic!("no story is called {}", request.story));
-    telling::tell(story, request, mutants)
+    story.unwrap_or_else(|| panic!("no story is called {}", request.story))
 }
 
 impl Runner for Stories {
@@ -165,13 +192,6 @@ impl Runner for Stories {
     }
 
     fn run(&self, request: &SeedRequest) -> SeedReport {
-        match request.mutant {
-            None => tell_with(request, &NoMutants),
-            Some(name) => {
-                let planted = Planted::by_name(name);
-                let planted = planted.unwrap_or_else(|| panic!("no mutant is called {name}"));
-                tell_with(request, &planted)
-            }
-        }
+        tell_on(request, &telling::run_natively)
     }
 }

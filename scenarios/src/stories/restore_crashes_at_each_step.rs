@@ -4,7 +4,7 @@
 //! crash is the same run up to that step. A seed of the story crashes at one step; [`sweep`]
 //! goes through all of them.
 
-use super::telling::{rehearse, tell_as};
+use super::telling::{rehearse, run_natively, tell_as};
 use super::{Plot, Setting, Story};
 use crate::report::{Phase, SeedReport, SeedRequest};
 use crate::stage::{Strike, draw_down_ns, phase_of};
@@ -40,7 +40,8 @@ fn crash_at(it: &Setting<'_>, step: u64) {
 /// How often the restore of this run passes a step when nothing crashes.
 #[must_use]
 pub fn steps(seed: u64) -> Vec<&'static str> {
-    rehearse(&STORY, &SeedRequest::new(STORY.name, seed), &NoMutants, RESTORE_STEPS)
+    let request = SeedRequest::new(STORY.name, seed);
+    rehearse(&STORY, &request, &NoMutants, RESTORE_STEPS, &run_natively)
 }
 
 /// The run of this seed in which the node that does step `step` (from 1) crashes there.

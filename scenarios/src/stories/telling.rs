@@ -2,7 +2,7 @@
 
 use super::demands::weigh;
 use super::verdict::{Evidence, judge};
-use super::{Plot, Setting, Story, event_log};
+use super::{Drive, Plot, Run, Setting, Story, event_log};
 use crate::report::{SeedReport, SeedRequest};
 use crate::stage::workload::identity_of;
 use crate::stage::{BackupTaken, Cluster, Faults, Restored, Schedule, Session, Shape, Transcript};
@@ -32,9 +32,20 @@ struct Scene {
     holds: Rc<Holds>,
 }
 
-/// Tells a story once.
-pub(super) fn tell<M: Mutants>(story: &Story, request: &SeedRequest, mutants: &M) -> SeedReport {
-    tell_as(story, request, mutants, &story.set)
+/// Tells a story once, in a world that `run` runs.
+pub(super) fn tell<M: Mutants>(
+    story: &Story,
+    request: &SeedRequest,
+    mutants: &M,
+    run: Run<'_>,
+) -> SeedReport {
+    let scene = raise(story, request, mutants, &story.set, run);
+    conclude(story, request, scene, run)
+}
+
+/// A world as it runs by itself.
+pub(super) fn run_natively(world: &World, limit_ns: u64, driver: Drive) -> Result<(), RunError> {
+    world.run(limit_ns, driver)
 }
 
 /// The same with other faults than the story's own.
@@ -44,11 +55,15 @@ pub(super) fn tell_as<M: Mutants>(
     mutants: &M,
     set: &dyn Fn(&Setting<'_>),
 ) -> SeedReport {
-    let scene = raise(story, request, mutants, set);
+    let scene = raise(story, request, mutants, set, &run_natively);
+    conclude(story, request, scene, &run_natively)
+}
+
+fn conclude(story: &Story, request: &SeedRequest, scene: Scene, run: Run<'_>) -> SeedReport {
     let (world, cluster, session) =
         (scene.world.clone(), scene.cluster.clone(), Rc::clone(&scene.session));
     let (faults, holds, shape) = (scene.faults.clone(), Rc::clone(&scene.holds), scene.shape);
-    let mut played = perform(scene);
+    let mut played = perform(scene, run);
     played.faults_missed = faults.are_placed() && faults.struck() == 0;
     let told = Told { world: &world, cluster: &cluster, session: &session, played: &played, shape };
     report(story, request, &told, &faults, &holds)
@@ -60,16 +75,18 @@ pub(super) fn rehearse<M: Mutants>(
     request: &SeedRequest,
     mutants: &M,
     points: &[&'static str],
+    run: Run<'_>,
 ) -> Vec<&'static str> {
     let request = SeedRequest { event_log: false, ..request.clone() };
     let passed: Rc<RefCell<Vec<&'static str>>> = Rc::default();
-    let scene = raise(story, &request, mutants, &|it| {
+    let listen = |it: &Setting<'_>| {
         for &point in points {
             let passed = Rc::clone(&passed);
             it.world.on_point(point, move |_, _, _| passed.borrow_mut().push(point));
         }
-    });
-    perform(scene);
+    };
+    let scene = raise(story, &request, mutants, &listen, run);
+    perform(scene, run);
     passed.take()
 }
 
@@ -78,6 +95,7 @@ fn raise<M: Mutants>(
     request: &SeedRequest,
     mutants: &M,
     set: &dyn Fn(&Setting<'_>),
+    run: Run<'_>,
 ) -> Scene {
     let world = World::new(Tape::new(request.seed));
     if request.event_log {
@@ -101,19 +119,24 @@ fn raise<M: Mutants>(
         faults: &faults,
         dice: &dice,
         seed: request.seed,
-        rehearse: &|points| rehearse(story, request, mutants, points),
+        rehearse: &|points| rehearse(story, request, mutants, points, run),
     });
     let sorted = world.dice("story/table").chance(1, 2);
     let session = Session::new(&cluster, shape, sorted, transcript);
     Scene { world, plot, shape, cluster, faults, schedule, session, holds }
 }
 
-fn perform(scene: Scene) -> Played {
+fn perform(scene: Scene, run: Run<'_>) -> Played {
     let Scene { world, plot, shape, faults, schedule, session, .. } = scene;
-    let acting = Acting { world: &world, session: &session, plot, shape, faults: &faults };
-    let ended = world.run(RUN_NS_MAX, play(&world, acting.act(), schedule, faults.clone()));
-    match ended {
-        Ok(played) => played,
+    let outcome: Rc<RefCell<Option<Played>>> = Rc::default();
+    let (acted, acting_in) = (Rc::clone(&outcome), world.clone());
+    let driver = async move {
+        let acting = Acting { world: &acting_in, session: &session, plot, shape, faults: &faults };
+        let played = play(&acting_in, acting.act(), schedule, faults.clone()).await;
+        *acted.borrow_mut() = Some(played);
+    };
+    match run(&world, RUN_NS_MAX, Box::pin(driver)) {
+        Ok(()) => outcome.take().expect("the driver leaves what it played when it is done"),
         Err(RunError::DriverPanicked(message)) => panic!("the driver of the story: {message}"),
         Err(why) => Played { unfinished: Some(why.to_string()), ..Played::default() },
     }

@@ -36,6 +36,18 @@ impl From<Range<u64>> for Delay {
 }
 
 impl Delay {
+    /// From the shortest to the longest there is.
+    #[must_use]
+    pub fn bounds_ns(&self) -> Range<u64> {
+        match self {
+            Self::Uniform(range) => range.clone(),
+            Self::Exponential { min_ns, max_ns, .. } => *min_ns..max_ns + 1,
+            Self::Bimodal { usual, slow, .. } => {
+                usual.start.min(slow.start)..usual.end.max(slow.end)
+            }
+        }
+    }
+
     /// The same distribution with everything so many times as long.
     #[must_use]
     pub fn times(&self, times: u64) -> Self {
