@@ -29,9 +29,12 @@ impl ActorHash {
 /// Places for kinds whose hashes are known on this thread.
 const KINDS: usize = 64;
 
+/// Where a kind lies, how long it is, and its hash.
+type KnownKind = Cell<(usize, usize, u64)>;
+
 thread_local! {
-    /// Kinds are few and static: where one lies, how long it is, and its hash.
-    static KNOWN: [Cell<(usize, usize, u64)>; KINDS] = const { [const { Cell::new((0, 0, 0)) }; KINDS] };
+    /// Kinds are few and static.
+    static KNOWN: [KnownKind; KINDS] = const { [const { Cell::new((0, 0, 0)) }; KINDS] };
 }
 
 fn hash_of_kind(kind: &'static str) -> u64 {

@@ -31,7 +31,8 @@ pub enum OperationKind {
     /// A datagram arrives at the host.
     DatagramDelivered,
     /// A segment of an ordered stream leaves the host, again or for the first time;
-    /// acknowledgements do not count.
+    /// acknowledgements do not count. A process that dies right before leaves it to its system,
+    /// which still sends it; a machine that loses power does not.
     StreamSegment,
     /// The host asks something of the object store.
     ObjectRequest,

@@ -13,6 +13,7 @@ use crate::executor::Task;
 use crate::host::{Host, HostId, HostState, Program};
 use crate::operation::CrashKind;
 use crate::panics::{PanicReport, guarded};
+use crate::timer::Sleep;
 use crate::world::World;
 
 impl Core {
@@ -238,12 +239,15 @@ impl World {
         (down_ns, up_ns): (u64, u64),
         start: impl Fn(&Self, HostId),
     ) {
-        let driver = self.driver();
+        let wait = |ns: u64| {
+            let until_ns = self.now_ns().saturating_add(ns);
+            Sleep::new(self.core().clone(), HostId::DRIVER, until_ns)
+        };
         for &host in hosts {
             self.crash(host);
-            driver.sleep(down_ns).await;
+            wait(down_ns).await;
             start(self, host);
-            driver.sleep(up_ns).await;
+            wait(up_ns).await;
         }
     }
 

@@ -136,7 +136,8 @@ impl Core {
             dice.range(stream, wait_ns)
         };
         let event = Event::Net(NetEvent::Flap { fault: number });
-        self.queue.borrow_mut().push(self.now_ns.get() + wait_ns, event);
+        // Or time would stand still.
+        self.queue.borrow_mut().push(self.now_ns.get() + wait_ns.max(1), event);
     }
 }
 

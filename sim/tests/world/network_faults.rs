@@ -6,7 +6,7 @@ use std::future::poll_fn;
 use std::task::Poll;
 
 use bytes::Bytes;
-use stillpoint_sim::{Delay, HostId, LinkSettings, NetSettings, World};
+use stillpoint_sim::{Delay, HostId, LinkSettings, Muted, NetSettings, Tape, World};
 
 use crate::{LIMIT_NS, fault, idle_node, world_with_node};
 
@@ -241,4 +241,14 @@ fn a_fault_shifts_no_other() {
         ..lossy
     };
     assert_eq!(lost_of(all), alone);
+}
+
+#[test]
+fn a_flap_of_no_length_does_not_stop_time() {
+    let world = World::new(Tape { muted: vec![Muted::all("*")], ..Tape::new(1) });
+    let node = world.add_host("node-1", "zone-a");
+    world.flap(&[HostId::DRIVER], &[node], 0..10, 0..10);
+    let driver = world.driver();
+    world.run(1_000, async move { driver.sleep(100).await }).expect("time goes on");
+    assert!(fault(&world, "net.flapped") > 10);
 }
