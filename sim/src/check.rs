@@ -165,9 +165,9 @@ impl Check {
         println!("the last {} of {} events:", shown.len(), lines.len());
         shown.iter().for_each(|it| println!("{it}"));
         println!("faults: {:?}", world.fault_counts());
-        let unmatched = tape.overrides.len() as u64 - world.overrides_matched();
-        if unmatched > 0 {
-            println!("{unmatched} of the tape's decisions were not asked for: is it of this code?");
+        let fit = world.tape_fit();
+        if !fit.is_whole() {
+            println!("{fit}; is the tape of this code?");
         }
         if let Some(failure) = failure {
             panic!("tape `{tape}` fails: {failure}");

@@ -7,6 +7,7 @@
 //! Two worlds that are compared can take the instant for the number: see
 //! [`World::draw_by_instant`].
 
+mod fit;
 mod rare;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use rand_chacha::rand_core::Rng;
 use crate::chunks::Chunks;
 use crate::core::Core;
 use crate::tape::{Muted, Override, Tape, generator_of};
+pub use fit::TapeFit;
 use rare::Rare;
 pub(crate) use rare::{LOG2_DIGITS, minus_log2};
 
@@ -131,6 +133,13 @@ impl MutedNames {
         let patterns = self.patterns.iter().filter(|it| it.is_about(name));
         let exact = self.exact.get(name).into_iter().flatten();
         patterns.map(|it| &it.draws).chain(exact).cloned().collect()
+    }
+
+    /// Those that are about no name, where `any` says whether one fits.
+    fn unused(&self, any: impl Fn(&dyn Fn(&str) -> bool) -> bool) -> Vec<String> {
+        let patterns = self.patterns.iter().filter(|it| !any(&|name| it.is_about(name)));
+        let exact = self.exact.keys().filter(|it| !any(&|name| *it == name));
+        patterns.map(|it| &it.names).chain(exact).cloned().collect()
     }
 }
 

@@ -70,7 +70,7 @@ pub use check::{Check, check};
 pub use clock::ClockBound;
 pub use completion::Completion;
 pub use cpu::BACKGROUND_SLICE_NS;
-pub use dice::Dice;
+pub use dice::{Dice, TapeFit};
 pub use disk::{
     Disk, DiskFaults, DiskSettings, DiskSnapshot, File, Outcomes, POWER_LOSS_TRIES_MAX,
 };
@@ -86,7 +86,7 @@ pub use object_store::{
     ObjectStore, ObjectsSnapshot, Upload,
 };
 pub use operation::{CrashKind, OperationKind};
-pub use panics::PanicReport;
+pub use panics::{PanicReport, is_running_program};
 #[doc(hidden)]
 pub use property::Registered as __Registered;
 pub use property::{Coverage, Property, PropertyKind, Tallies, Tally, Violation, catalog};

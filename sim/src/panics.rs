@@ -33,7 +33,7 @@ pub(crate) fn install_hook() {
     HOOK.call_once(|| {
         let previous = take_hook();
         set_hook(Box::new(move |info| {
-            if POLLING.try_with(Cell::get) == Ok(true) {
+            if is_running_program() {
                 MESSAGE.with(|it| *it.borrow_mut() = Some(message_of(info)));
             } else {
                 previous(info);
@@ -48,6 +48,12 @@ fn message_of(info: &PanicHookInfo<'_>) -> String {
         Some(place) => format!("{text} at {}:{}", place.file(), place.line()),
         None => text.to_string(),
     }
+}
+
+/// Whether this thread is running code of a simulated program, driver or callback right now,
+/// not the world around it. Whoever watches a thread from outside asks this (the tripwire does).
+pub fn is_running_program() -> bool {
+    POLLING.try_with(Cell::get) == Ok(true)
 }
 
 /// Runs simulated code; gives the message if it panics.

@@ -13,7 +13,7 @@ use std::rc::{Rc, Weak};
 use std::task::{Context, Poll};
 
 use crate::core::Core;
-use crate::dice::Dice;
+use crate::dice::{Dice, TapeFit};
 use crate::event::Event;
 use crate::executor::{Picked, Task};
 use crate::host::{Host, HostId};
@@ -285,6 +285,12 @@ impl World {
     /// How many draws there were so far under each name.
     pub fn draws(&self) -> BTreeMap<String, u64> {
         self.core().dice.borrow().draws()
+    }
+
+    /// Which of the tape's departures from its seed were asked for so far, and which were not:
+    /// if some were not at the end of a run, it is not the run that the tape was made of.
+    pub fn tape_fit(&self) -> TapeFit {
+        self.core().dice.borrow().fit()
     }
 
     /// The rolling hash over every event so far.

@@ -16,6 +16,7 @@ mod operations;
 mod power_loss;
 mod processes;
 mod repeatable;
+mod replay_lasts;
 mod streams;
 
 use std::future::pending;
