@@ -42,15 +42,15 @@ struct Hot {
     /// The next `left` draws of the seed, the last of them first.
     ahead: [u64; AHEAD],
     left: u8,
-    /// Whether the tape departs from the seed here.
-    departs: bool,
+    /// So many draws can be taken without asking whether the tape departs from the seed.
+    plain: u32,
 }
 
 struct Stream {
     name: Rc<str>,
-    /// Stands behind what was taken ahead; there once the stream is no longer cold.
+    /// Stands behind what was taken ahead, or behind that if draws were passed over since; there
+    /// once the stream is no longer cold.
     generator: Option<Box<ChaCha8Rng>>,
-    rare: Rare,
     departures: Departures,
     /// The instant of the last draw, and how many there were at it; with draws by instant.
     at_instant: (u64, u64),
@@ -70,6 +70,17 @@ impl Departures {
         Self(departs.then(|| Box::new(Departing { overrides, muted })))
     }
 
+    /// How many draws from `n` on the tape leaves alone, as far as that can be counted.
+    fn plain_from(&self, n: u64) -> u32 {
+        let Some(Departing { overrides, muted }) = self.0.as_deref() else {
+            return u32::MAX;
+        };
+        let overridden = overrides.range(n..).next().map(|it| *it.0);
+        let muted = muted.iter().filter(|it| it.end > n).map(|it| it.start.max(n));
+        let next = muted.chain(overridden).min().unwrap_or(u64::MAX);
+        u32::try_from(next - n).unwrap_or(u32::MAX)
+    }
+
     /// What is drawn instead, and whether that is by an override.
     fn at(&self, n: u64) -> Option<(u64, bool)> {
         let Departing { overrides, muted } = &**self.0.as_ref()?;
@@ -82,12 +93,13 @@ impl Departures {
 impl Stream {
     /// The seed's value for draw `n`, of which nothing was taken ahead.
     fn refill(&mut self, hot: &mut Hot, seed: u64) -> u64 {
-        let generator = self.generator.get_or_insert_with(|| {
-            let mut generator = generator_of(seed, &self.name);
-            // A draw takes one u64, which is two words of the ChaCha stream.
-            generator.set_word_pos(u128::from(hot.drawn) * 2);
-            Box::new(generator)
-        });
+        let name = &self.name;
+        let generator = self.generator.get_or_insert_with(|| Box::new(generator_of(seed, name)));
+        // A draw takes one u64, which is two words of the ChaCha stream.
+        let place = u128::from(hot.drawn) * 2;
+        if generator.get_word_pos() != place {
+            generator.set_word_pos(place);
+        }
         let value = generator.next_u64();
         if hot.drawn < COLD_DRAWS {
             self.generator = None;
@@ -148,6 +160,8 @@ pub(crate) struct Streams {
     seed: u64,
     hot: Chunks<Hot>,
     streams: Chunks<Stream>,
+    /// Apart, as those of one sender are asked one after the other.
+    rare: Chunks<Rare>,
     by_name: BTreeMap<Rc<str>, StreamId>,
     /// The tape's overrides of names that were not yet used.
     overrides: BTreeMap<String, BTreeMap<u64, u64>>,
@@ -169,6 +183,7 @@ impl Streams {
             seed: tape.seed,
             hot: Chunks::default(),
             streams: Chunks::default(),
+            rare: Chunks::default(),
             by_name: BTreeMap::new(),
             overrides,
             overrides_matched: 0,
@@ -188,15 +203,15 @@ impl Streams {
         let muted = self.muted.draws_of(&name);
         let overrides = self.overrides.remove(&*name).unwrap_or_default();
         let departures = Departures::new(overrides, muted);
-        let departs = departures.0.is_some();
-        self.hot.push(Hot { drawn: 0, ahead: [0; AHEAD], left: 0, departs });
+        let plain = departures.plain_from(0);
+        self.hot.push(Hot { drawn: 0, ahead: [0; AHEAD], left: 0, plain });
         self.streams.push(Stream {
             name: name.clone(),
             generator: None,
-            rare: Rare::default(),
             departures,
             at_instant: (0, 0),
         });
+        self.rare.push(Rare::default());
         self.by_name.insert(name, stream);
         stream
     }
@@ -213,8 +228,10 @@ impl Streams {
     /// The next raw value of a stream.
     pub(crate) fn raw(&mut self, id: StreamId) -> u64 {
         let hot = &mut self.hot[id.0 as usize];
-        if hot.left > 0 && !hot.departs && self.instant_ns.is_none() && self.decisions.is_none() {
+        let is_usual = self.instant_ns.is_none() && self.decisions.is_none();
+        if hot.left > 0 && hot.plain > 0 && is_usual {
             hot.drawn += 1;
+            hot.plain -= 1;
             hot.left -= 1;
             return hot.ahead[usize::from(hot.left)];
         }
@@ -235,14 +252,32 @@ impl Streams {
             None => stream.refill(hot, self.seed),
         };
         hot.drawn += 1;
-        if let Some((replaced, by_override)) = stream.departures.at(n) {
-            self.overrides_matched += u64::from(by_override);
-            value = replaced;
+        if hot.plain > 0 {
+            hot.plain -= 1;
+        } else {
+            if let Some((replaced, by_override)) = stream.departures.at(n) {
+                self.overrides_matched += u64::from(by_override);
+                value = replaced;
+            }
+            hot.plain = stream.departures.plain_from(n + 1);
         }
         if let Some(decisions) = &mut self.decisions {
             decisions.push((id, n, value));
         }
         value
+    }
+
+    /// Takes the next raw value of a stream where it is of no consequence; gives 0 if it would
+    /// have to be computed.
+    pub(crate) fn pass_over(&mut self, id: StreamId) -> u64 {
+        let hot = &mut self.hot[id.0 as usize];
+        if hot.plain == 0 || self.instant_ns.is_some() || self.decisions.is_some() {
+            return self.raw_with_care(id);
+        }
+        hot.drawn += 1;
+        hot.plain -= 1;
+        hot.left = hot.left.saturating_sub(1);
+        0
     }
 
     /// A number of `range`, its start for raw 0.
@@ -266,12 +301,12 @@ impl Streams {
         if num * rare::OFTEN > den || self.instant_ns.is_some() {
             return self.chance(id, num, den);
         }
-        let rare = &mut self.streams[id.0 as usize].rare;
+        let rare = &mut self.rare[id.0 as usize];
         if let Some(happens) = rare.ask(num, den) {
             return happens;
         }
         let raw = self.raw(id);
-        self.streams[id.0 as usize].rare.draw(raw, num, den)
+        self.rare[id.0 as usize].draw(raw, num, den)
     }
 
     pub(crate) fn overrides_matched(&self) -> u64 {
@@ -390,6 +425,32 @@ mod tests {
             let dice = world.dice(&name);
             let draws: Vec<u64> = (0..=n).map(|_| dice.raw()).collect();
             prop_assert_eq!(draws[n as usize], tape.decision(&name, n));
+        }
+
+        /// Some draws replaced, some muted, some passed over: no other is another for it.
+        #[test]
+        fn a_stream_with_departures_is_what_its_tape_says(
+            seed: u64,
+            overrides in prop::collection::btree_map(0..60u64, any::<u64>(), 0..5),
+            muted in prop::collection::vec((0..60u64, 0..8u64), 0..3),
+            passed in prop::collection::btree_set(0..60u64, 0..30),
+        ) {
+            let name = "node/loaded";
+            let replaced = |(n, value)| Override { name: name.into(), n, value };
+            let overrides = overrides.into_iter().map(replaced).collect();
+            let mute = |(start, len)| Muted { names: name.into(), draws: start..start + len };
+            let muted = muted.into_iter().map(mute).collect();
+            let tape = Tape { seed, overrides, muted };
+            let mut streams = Streams::new(tape.clone());
+            let stream = streams.intern(name);
+            for n in 0..60 {
+                if passed.contains(&n) {
+                    streams.pass_over(stream);
+                } else {
+                    prop_assert_eq!(streams.raw(stream), tape.decision(name, n), "draw {}", n);
+                }
+            }
+            prop_assert_eq!(streams.draws()[name], 60);
         }
 
         #[test]

@@ -2,10 +2,10 @@
 //!
 //! A task draws a priority each time it is woken, under its own name; the lowest runs
 //! first, ties go to the one woken first. So all zeros is first come, first served, and
-//! a task that is added elsewhere changes no other task's draws.
+//! a task that is added elsewhere changes no other task's draws. A task that is woken alone
+//! runs next whatever its draw; that is then counted, but not computed.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,19 +13,40 @@ use std::task::{RawWakerVTable, Waker};
 
 use crate::dice::{StreamId, Streams};
 use crate::host::HostId;
+use crate::ready::Ready;
 use crate::wake::{Running, TaskId, TaskWake, Woken};
 
 /// A boxed future that lives on this thread.
 pub(crate) type LocalFuture = Pin<Box<dyn Future<Output = ()>>>;
 
 /// The slot of the driver, whose future lives in `World::run` instead of here.
-pub(crate) const DRIVER_SLOT: u32 = u32::MAX;
+pub(crate) const DRIVER_SLOT: u32 = (1 << SLOT_BITS) - 1;
+
+/// How many bits name a slot, and so how many tasks there can be.
+const SLOT_BITS: u32 = 24;
+
+/// Tasks in the order in which they have their turn: by priority, then by order of waking. 40
+/// bits count wakings: enough for days of a processor's time.
+fn key(priority: u64, waking: u64, slot: u32) -> u128 {
+    debug_assert!(waking < 1 << (64 - SLOT_BITS), "a world that ran for too long");
+    u128::from(priority) << 64 | u128::from(waking << SLOT_BITS) | u128::from(slot)
+}
+
+/// The waking and the slot of a key.
+fn of_key(key: u128) -> (u64, u32) {
+    let low = key as u64;
+    (low >> SLOT_BITS, low as u32 & DRIVER_SLOT)
+}
 
 /// What the executor knows of a task beside its future.
 pub(crate) struct TaskHead {
     pub(crate) host: HostId,
     pub(crate) incarnation: u32,
     schedule: StreamId,
+    /// Its last waking that was given a priority: keys of earlier ones, or of a task that had
+    /// this slot before, are void.
+    waking: u64,
+    serial: u64,
     wake: Arc<TaskWake>,
     pub(crate) waker: Waker,
 }
@@ -33,7 +54,7 @@ pub(crate) struct TaskHead {
 impl TaskHead {
     /// The number of the task, never used twice in one world.
     pub(crate) fn serial(&self) -> u64 {
-        self.wake.serial()
+        self.serial
     }
 }
 
@@ -86,17 +107,15 @@ pub(crate) struct Executor {
     woken: Arc<Woken>,
     /// Emptied and refilled at each turn, kept for its memory.
     woken_now: Vec<TaskId>,
-    /// Lowest first.
-    ready: BinaryHeap<Reverse<Turn>>,
-    wakes: u64,
+    /// Their keys, before they are added to those that are ready; kept for its memory.
+    keys_now: Vec<u128>,
+    ready: Ready,
+    wakings: u64,
     polled: Option<Polled>,
-    /// Hosts whose tasks are not run at present, and the turns that those have missed.
+    /// Hosts whose tasks are not run at present, and the keys of the turns that those have missed.
     paused: BTreeSet<HostId>,
-    missed: Vec<(HostId, Turn)>,
+    missed: Vec<(HostId, u128)>,
 }
-
-/// (priority, order of waking, slot, serial)
-type Turn = (u64, u64, u32, u64);
 
 impl Executor {
     fn head(&mut self, slot: u32, host: HostId, incarnation: u32, schedule: StreamId) -> TaskHead {
@@ -104,7 +123,7 @@ impl Executor {
         self.serials += 1;
         let wake = TaskWake::new((slot, serial), self.woken.clone());
         let waker = Waker::from(wake.clone());
-        TaskHead { host, incarnation, schedule, wake, waker }
+        TaskHead { host, incarnation, schedule, waking: u64::MAX, serial, wake, waker }
     }
 
     /// Adds a task, woken.
@@ -117,7 +136,8 @@ impl Executor {
     ) {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
-            u32::try_from(self.slots.len() - 1).expect("memory ends long before 2^32 tasks")
+            assert!(self.slots.len() < DRIVER_SLOT as usize, "more tasks than a world holds");
+            (self.slots.len() - 1) as u32
         });
         let head = self.head(slot, host, incarnation, schedule);
         head.waker.wake_by_ref();
@@ -144,12 +164,15 @@ impl Executor {
         self.polled = None;
     }
 
-    fn alive(&self, slot: u32, serial: u64) -> Option<&TaskHead> {
-        let head = match slot {
+    fn head_in(&self, slot: u32) -> Option<&TaskHead> {
+        match slot {
             DRIVER_SLOT => self.driver.as_ref(),
             _ => self.slots[slot as usize].as_ref().map(|it| &it.head),
-        };
-        head.filter(|it| it.serial() == serial)
+        }
+    }
+
+    fn alive(&self, slot: u32, serial: u64) -> Option<&TaskHead> {
+        self.head_in(slot).filter(|it| it.serial() == serial)
     }
 
     /// Whom to wake for what is polled with this waker.
@@ -175,31 +198,41 @@ impl Executor {
 
     /// Gives each task that was woken since the last call its priority.
     fn admit_woken(&mut self, dice: &mut Streams) {
-        let mut woken_now = std::mem::take(&mut self.woken_now);
-        let woken = &self.woken;
-        woken.take(&mut woken_now);
+        let Self { woken, woken_now, slots, driver, keys_now, wakings, ready, paused, .. } = self;
+        woken.take(woken_now);
+        // A task that is paused misses its turn and may meet others later.
+        let alone = woken_now.len() == 1 && ready.is_empty() && paused.is_empty();
         for (slot, serial) in woken_now.drain(..) {
-            // Tasks of a host that crashed meanwhile are gone; they draw nothing.
-            let Some(head) = self.alive(slot, serial) else {
-                continue;
+            let head = match slot {
+                DRIVER_SLOT => driver.as_mut(),
+                _ => slots[slot as usize].as_mut().map(|it| &mut it.head),
             };
-            let priority = dice.raw(head.schedule);
-            self.ready.push(Reverse((priority, self.wakes, slot, serial)));
-            self.wakes += 1;
+            // Tasks of a host that crashed meanwhile are gone; they draw nothing.
+            if let Some(head) = head.filter(|it| it.serial() == serial) {
+                head.waking = *wakings;
+                let priority = match alone {
+                    true => dice.pass_over(head.schedule),
+                    false => dice.raw(head.schedule),
+                };
+                keys_now.push(key(priority, *wakings, slot));
+                *wakings += 1;
+            }
         }
-        self.woken_now = woken_now;
+        if !keys_now.is_empty() {
+            ready.append(keys_now);
+        }
     }
 
     /// The task to poll next, if any is ready.
     pub(crate) fn pick(&mut self, dice: &mut Streams) -> Option<Picked> {
         self.admit_woken(dice);
-        while let Some(Reverse(turn)) = self.ready.pop() {
-            let (_, _, slot, serial) = turn;
-            let Some(head) = self.alive(slot, serial) else {
+        while let Some(key) = self.ready.pop() {
+            let (waking, slot) = of_key(key);
+            let Some(head) = self.head_in(slot).filter(|it| it.waking == waking) else {
                 continue;
             };
             if !self.paused.is_empty() && self.paused.contains(&head.host) {
-                self.missed.push((head.host, turn));
+                self.missed.push((head.host, key));
                 continue;
             }
             head.wake.begin_poll();
@@ -207,7 +240,7 @@ impl Executor {
             if slot == DRIVER_SLOT {
                 return Some(Picked::Driver);
             }
-            let task = self.slots[slot as usize].take().expect("alive says it is there");
+            let task = self.slots[slot as usize].take().expect("its head was there");
             return Some(Picked::Task(slot, task));
         }
         None
@@ -236,8 +269,8 @@ impl Executor {
         let missed = std::mem::take(&mut self.missed);
         let (due, others) = missed.into_iter().partition(|(of, _)| *of == host);
         self.missed = others;
-        let due: Vec<(HostId, Turn)> = due;
-        self.ready.extend(due.into_iter().map(|(_, turn)| Reverse(turn)));
+        let due: Vec<(HostId, u128)> = due;
+        self.ready.append(&mut due.into_iter().map(|it| it.1).collect());
         was_paused
     }
 

@@ -10,17 +10,8 @@ const WIDTH: usize = 4;
 
 impl Heap {
     pub(crate) fn push(&mut self, key: u128) {
-        let mut at = self.0.len();
         self.0.push(key);
-        while at > 0 {
-            let above = (at - 1) / WIDTH;
-            if self.0[above] <= key {
-                break;
-            }
-            self.0[at] = self.0[above];
-            at = above;
-        }
-        self.0[at] = key;
+        self.rise(self.0.len() - 1, key);
     }
 
     pub(crate) fn peek(&self) -> Option<u128> {
@@ -32,12 +23,29 @@ impl Heap {
         let Some(&lowest) = self.0.first() else {
             return Some(last);
         };
-        self.sift(last);
+        let free = self.sink();
+        self.rise(free, last);
         Some(lowest)
     }
 
-    /// Puts a key where the topmost was, and down to its place.
-    fn sift(&mut self, key: u128) {
+    /// Puts a key where `at` is free, or higher.
+    fn rise(&mut self, mut at: usize, key: u128) {
+        let keys = &mut self.0[..];
+        while at > 0 {
+            let above = (at - 1) / WIDTH;
+            if keys[above] <= key {
+                break;
+            }
+            keys[at] = keys[above];
+            at = above;
+        }
+        keys[at] = key;
+    }
+
+    /// Moves the free place from the top down to where nothing is below it, by the lowest keys. What
+    /// is put there was at the bottom before and mostly stays: so no step asks whether to stop,
+    /// which a processor would guess wrong.
+    fn sink(&mut self) -> usize {
         let keys = &mut self.0[..];
         let mut at = 0;
         loop {
@@ -50,16 +58,12 @@ impl Heap {
                 }
                 None => match (first..keys.len()).min_by_key(|it| keys[*it]) {
                     Some(below) => below,
-                    None => break,
+                    None => return at,
                 },
             };
-            if key <= keys[below] {
-                break;
-            }
             keys[at] = keys[below];
             at = below;
         }
-        keys[at] = key;
     }
 }
 

@@ -72,28 +72,32 @@ impl StreamTable {
 }
 
 /// What the world keeps about a host.
+///
+/// In the order in which it lies in memory: every event needs the first few fields, every
+/// datagram those of the first two lines of the cache.
+#[repr(C, align(64))]
 pub(crate) struct HostState {
-    pub(crate) name: Rc<str>,
     pub(crate) name_hash: ActorHash,
-    pub(crate) zone: Rc<str>,
-    pub(crate) rack: Option<Rc<str>>,
+    /// Grows with each crash, so that what belonged to the dead process is known.
+    pub(crate) incarnation: u32,
     pub(crate) up: bool,
     /// Whether the machine itself runs: a crash of the process leaves it on.
     pub(crate) powered: bool,
-    /// Grows with each crash, so that what belonged to the dead process is known.
-    pub(crate) incarnation: u32,
-    pub(crate) program: Option<Program>,
-    pub(crate) inbox: VecDeque<(HostId, Bytes)>,
-    pub(crate) receivers: WakerSet,
-    pub(crate) clocks: Clocks,
-    pub(crate) link_streams: LinkStreams,
-    /// What the segments of ordered streams draw from; there with the first of them.
-    pub(crate) segment_streams: Option<LinkStreams>,
-    pub(crate) cpu: CpuState,
+    pub(crate) zone: Rc<str>,
     /// When the last datagram that was sent so far will have left.
     pub(crate) egress_free_ns: u64,
     /// When all that arrived so far will have been taken in.
     pub(crate) ingress_free_ns: u64,
+    pub(crate) link_streams: LinkStreams,
+    pub(crate) inbox: VecDeque<(HostId, Bytes)>,
+    pub(crate) receivers: WakerSet,
+    pub(crate) clocks: Clocks,
+    pub(crate) name: Rc<str>,
+    pub(crate) rack: Option<Rc<str>>,
+    pub(crate) program: Option<Program>,
+    /// What the segments of ordered streams draw from; there with the first of them.
+    pub(crate) segment_streams: Option<LinkStreams>,
+    pub(crate) cpu: CpuState,
     streams: StreamTable,
     schedules: StreamTable,
 }

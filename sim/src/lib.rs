@@ -58,6 +58,7 @@ mod panics;
 mod point;
 mod process;
 mod property;
+mod ready;
 mod shrink;
 mod stream;
 mod tape;

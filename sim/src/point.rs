@@ -19,6 +19,13 @@ pub(crate) struct Points {
     reached: VecDeque<(&'static str, HostId, u64)>,
 }
 
+impl Points {
+    /// Whether callbacks have to be run.
+    pub(crate) fn are_reached(&self) -> bool {
+        !self.reached.is_empty()
+    }
+}
+
 impl Core {
     pub(crate) fn reach_point(&self, host: HostId, name: &'static str, detail: u64) {
         let mut payload = detail.to_le_bytes().to_vec();

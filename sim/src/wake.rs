@@ -98,11 +98,6 @@ impl TaskWake {
         Arc::new(Self { task, queued: AtomicBool::new(false), woken })
     }
 
-    /// The number of the task, never used twice in one world.
-    pub(crate) fn serial(&self) -> u64 {
-        self.task.1
-    }
-
     /// Makes the task wakeable again; called right before each poll.
     pub(crate) fn begin_poll(&self) {
         self.queued.store(false, Ordering::Relaxed);

@@ -164,7 +164,9 @@ impl World {
                     Poll::Pending
                 }
             };
-            guarded(|| self.run_callbacks()).map_err(RunError::DriverPanicked)?;
+            if self.core().points.borrow().are_reached() {
+                guarded(|| self.run_callbacks()).map_err(RunError::DriverPanicked)?;
+            }
             if let Poll::Ready(value) = result {
                 return Ok(value);
             }

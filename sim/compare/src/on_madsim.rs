@@ -84,9 +84,9 @@ async fn endpoint(way: Way, me: u32, board: Arc<Board>) {
 }
 
 async fn wait(board: &Board) {
-    for tenths in 1.. {
-        madsim::time::sleep(Duration::from_millis(100)).await;
-        if tenths % 10 == 0 {
+    for turn in 1.. {
+        madsim::time::sleep(Duration::from_millis(10)).await;
+        if turn % 100 == 0 {
             Handle::current().metrics().num_tasks();
         }
         if board.done() {

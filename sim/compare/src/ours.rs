@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use stillpoint_sim::{Dice, Host, HostId, NetSettings, Override, Tape, World};
+use stillpoint_sim::{Delay, Dice, Host, HostId, NetSettings, Override, Tape, World};
 
 use crate::workload::{Board, Link, Message, Workload, program, watchdog};
 
@@ -58,8 +58,8 @@ fn settings(workload: Workload) -> NetSettings {
     let (shortest, longest) = workload.latency();
     let latency_ns = shortest.as_nanos() as u64..longest.as_nanos() as u64;
     NetSettings {
-        same_zone_ns: latency_ns.clone(),
-        cross_zone_ns: latency_ns,
+        same_zone_ns: Delay::Uniform(latency_ns.clone()),
+        cross_zone_ns: Delay::Uniform(latency_ns),
         slow_per_mille: 1,
         loss_per_million: 100,
         duplicate_per_million: 100,

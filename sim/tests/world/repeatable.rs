@@ -72,13 +72,18 @@ fn same_seed_same_hash_and_another_seed_another() {
 }
 
 #[test]
-fn worlds_on_several_threads_do_not_disturb_one_another() {
-    let alone = busy_world(Tape::new(3), false).hash();
+fn seeds_give_the_same_hashes_on_one_thread_and_on_four() {
+    const SEEDS: usize = 64;
+    let hash = |seed: usize| busy_world(Tape::new(seed as u64), false).hash();
+    let alone: Vec<u64> = (0..SEEDS).map(hash).collect();
+    // Each thread begins with another seed, so that different worlds run side by side.
+    let from = |first: usize| -> Vec<_> {
+        (0..SEEDS).map(|it| (it + first) % SEEDS).map(|seed| (seed, hash(seed))).collect()
+    };
     std::thread::scope(|scope| {
-        let run = |_| scope.spawn(|| busy_world(Tape::new(3), false).hash());
-        let runs: Vec<_> = (0..4).map(run).collect();
-        for it in runs {
-            assert_eq!(it.join().expect("the thread comes to its end"), alone);
+        let threads: Vec<_> = [0, 16, 32, 48].map(|first| scope.spawn(move || from(first))).into();
+        for (seed, hash) in threads.into_iter().flat_map(|it| it.join().expect("it ends")) {
+            assert_eq!(hash, alone[seed], "seed {seed}");
         }
     });
 }
