@@ -20,11 +20,13 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use std::cell::Cell;
 use std::convert::Infallible;
+use std::io;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_local;
@@ -66,6 +68,28 @@ impl Default for Limits {
             write: Duration::from_secs(20),
             drain: Duration::from_secs(10),
         }
+    }
+}
+
+/// Where connections come from: the operating system, or a network that is simulated.
+pub trait Listener {
+    /// A connection.
+    type Stream: AsyncRead + AsyncWrite + 'static;
+
+    /// The next connection.
+    ///
+    /// # Errors
+    /// None could be accepted now; the next attempt may succeed.
+    fn accept(&self) -> impl Future<Output = io::Result<Self::Stream>>;
+}
+
+impl Listener for TcpListener {
+    type Stream = TcpStream;
+
+    async fn accept(&self) -> io::Result<TcpStream> {
+        let (stream, _) = Self::accept(self).await?;
+        let _ = stream.set_nodelay(true);
+        Ok(stream)
     }
 }
 
@@ -114,8 +138,8 @@ impl RequestIds {
 }
 
 /// Serves until `stop` is ready, and then until what is under way is answered, or time is up.
-pub(super) async fn serve(
-    listener: TcpListener,
+pub(super) async fn serve<L: Listener>(
+    listener: L,
     gate: Rc<Gate>,
     limits: Limits,
     run: u64,
@@ -142,13 +166,13 @@ pub(super) async fn serve(
     let _ = timeout(limits.drain, graceful.shutdown()).await;
 }
 
-async fn accept(
-    listener: &TcpListener,
+async fn accept<L: Listener>(
+    listener: &L,
     connections: &Arc<Semaphore>,
-) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+) -> Option<(L::Stream, OwnedSemaphorePermit)> {
     let place = Arc::clone(connections).acquire_owned().await.ok()?;
     match listener.accept().await {
-        Ok((stream, _)) => Some((stream, place)),
+        Ok(stream) => Some((stream, place)),
         Err(_) => {
             tokio::time::sleep(ACCEPT_PAUSE).await;
             None
@@ -158,12 +182,11 @@ async fn accept(
 
 fn connect(
     server: &Rc<Server>,
-    stream: TcpStream,
+    stream: impl AsyncRead + AsyncWrite + 'static,
     place: OwnedSemaphorePermit,
     graceful: &GracefulShutdown,
 ) {
     let limits = server.limits;
-    let _ = stream.set_nodelay(true);
     let mut stream = TimeoutStream::new(stream);
     stream.set_read_timeout(Some(limits.idle));
     stream.set_write_timeout(Some(limits.write));

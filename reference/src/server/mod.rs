@@ -8,15 +8,16 @@ mod directory;
 mod gate;
 mod http;
 
-pub use http::Limits;
+pub use http::{Limits, Listener};
 
-use crate::env::{Env, ObjectError, Observed};
+use crate::env::{Address, Env, ObjectError, Observed};
 use crate::ids::NodeId;
 use crate::machine::{Disk, Folder, MachineEnv, Objects, Observer, Resources};
 use crate::metadata::{Cluster, NodeInfo};
 use crate::mutants::Mutants;
 use crate::node::{self, BootError};
 use crate::points;
+use bytes::Bytes;
 use directory::Directory;
 use gate::Gate;
 use std::convert::Infallible;
@@ -197,6 +198,28 @@ async fn serve<M: Mutants>(
         }
         () = gate.take_answers(from_node) => Ok(()),
         () = serving => Ok(()),
+    }
+}
+
+/// HTTP alone, before a node that is elsewhere: what clients ask goes to `to_node` as datagrams of
+/// one client, and `from_node` is what the node sends to it. Serves until `stop` is ready.
+///
+/// A request whose datagram is lost is never answered; what clients do then is up to them. `run`
+/// tells the ids of requests in this run from those in others. Must be called in a
+/// [`LocalSet`].
+pub async fn serve_apart(
+    listener: impl Listener,
+    limits: Limits,
+    run: u64,
+    to_node: mpsc::UnboundedSender<(Address, Bytes)>,
+    from_node: mpsc::UnboundedReceiver<(Address, Bytes)>,
+    stop: impl Future<Output = ()>,
+) {
+    let gate = Rc::new(Gate::new(to_node));
+    tokio::select! {
+        biased;
+        () = gate.take_answers(from_node) => {}
+        () = http::serve(listener, Rc::clone(&gate), limits, run, stop) => {}
     }
 }
 

@@ -22,4 +22,4 @@ pub mod on_madsim;
 pub mod on_turmoil;
 
 pub use engine::Engine;
-pub use machine::STRETCH;
+pub use machine::{STRETCH, address};

@@ -53,7 +53,9 @@ impl Errands {
     }
 }
 
-pub(crate) fn address(host: HostId) -> IpAddr {
+/// The address of a machine of the world on an engine's network.
+#[must_use]
+pub fn address(host: HostId) -> IpAddr {
     let first = Ipv4Addr::new(10, 0, 0, 1);
     IpAddr::V4(Ipv4Addr::from_bits(first.to_bits() + u32::from(host.0)))
 }
