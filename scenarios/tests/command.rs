@@ -4,6 +4,7 @@
 mod rehearsal;
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rehearsal::{Fate, Rehearsal};
@@ -29,7 +30,7 @@ fn stillpoint_at(
     now_ns: &(dyn Fn() -> u64 + Sync),
     interrupted: &AtomicBool,
 ) -> Seen {
-    let child = |words: &[String]| {
+    let child = |_: Option<&Path>, words: &[String]| {
         let seen = stillpoint(runner, &words.join(" "));
         if seen.status == 0 { Ok(seen.out) } else { Err(seen.err) }
     };
@@ -212,11 +213,26 @@ fn an_audit_finds_the_first_seed_that_does_not_repeat_itself() {
     let sound = all_fates();
     let seen = stillpoint(&sound, "audit --seeds 12");
     assert_eq!(seen.status, 0, "{}{}", seen.out, seen.err);
-    assert!(seen.out.contains("12 seeds gave the same hash three times"), "{}", seen.out);
+    assert!(seen.out.contains("12 seeds gave the same hash each time"), "{}", seen.out);
     let drifting = Rehearsal::of(&[("calm", Fate::Holds), ("drifts", Fate::Drifts)]);
     let seen = stillpoint(&drifting, "audit --seeds 12");
     assert_eq!(seen.status, 1);
     assert!(seen.out.contains("'drifts' seed 1 does not repeat itself"), "{}", seen.out);
+    assert!(seen.out.contains("event 5 is the first that differs"), "{}", seen.out);
+    let earlier =
+        "on both sides:\n    2000 node-2 poll #2\n    3000 node-1>node-2 net.deliver Ask\n";
+    assert!(seen.out.contains(earlier), "{}", seen.out);
+    assert!(!seen.out.contains("node-1 timer"), "it has nothing to do with it: {}", seen.out);
+}
+
+#[test]
+fn an_audit_that_cannot_find_the_event_says_what_to_try() {
+    let wobbling = Rehearsal::of(&[("wobbles", Fate::Wobbles)]);
+    let seen = stillpoint(&wobbling, "audit --seeds 2 --first-seed 8");
+    assert_eq!(seen.status, 1);
+    assert!(seen.out.contains("its event logs were equal"), "{}", seen.out);
+    let alone = "stillpoint audit --scenario wobbles --first-seed 8 --seeds 1";
+    assert!(seen.out.contains(alone), "{}", seen.out);
 }
 
 #[test]

@@ -48,7 +48,7 @@ fn stillpoint(line: &str) -> (i32, String) {
         now_ns: &clock,
         cpu_ns: &|| None,
         interrupted: &AtomicBool::new(false),
-        child: &|_| Err("there is no other process here".to_owned()),
+        child: &|_, _| Err("there is no other process here".to_owned()),
         cores: 2,
         progress: false,
     };

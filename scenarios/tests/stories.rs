@@ -67,7 +67,7 @@ fn replayed(story: &str, seed: u64) -> String {
         now_ns: &|| 0,
         cpu_ns: &|| None,
         interrupted: &AtomicBool::new(false),
-        child: &|_| Err("a replay has no child".to_owned()),
+        child: &|_, _| Err("a replay has no child".to_owned()),
         cores: 1,
         progress: false,
     };

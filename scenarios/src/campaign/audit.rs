@@ -1,7 +1,8 @@
 //! The determinism audit: does a seed give the same hash the second time, after other seeds,
-//! on other threads, and in another process?
+//! on other threads, in another process, and from another build?
 //!
 //! A seed that does not repeat itself cannot be replayed, so this is asked before anything else.
+//! Which event it was is `parting.rs`'s business.
 
 use std::collections::BTreeMap;
 
@@ -48,22 +49,6 @@ pub fn first_difference(plan: &Plan, first: &Hashes, second: &Hashes) -> Option<
     let request = plan.request(index)?;
     let (first, second) = (first.get(&index).copied(), second.get(&index).copied());
     Some(Difference { request, first, second })
-}
-
-/// Runs a seed twice with its event log and returns the first line in which the two differ,
-/// as `(line number from 1, first run, second run)`.
-pub fn first_differing_event(
-    runner: &dyn Runner,
-    request: &SeedRequest,
-) -> Option<(usize, String, String)> {
-    let request = SeedRequest { event_log: true, ..request.clone() };
-    let (first, second) = (runner.run(&request).event_log, runner.run(&request).event_log);
-    let line = |log: &[String], at: usize| {
-        log.get(at).cloned().unwrap_or_else(|| "(the log has ended)".to_string())
-    };
-    (0..first.len().max(second.len()))
-        .find(|&at| first.get(at) != second.get(at))
-        .map(|at| (at + 1, line(&first, at), line(&second, at)))
 }
 
 /// Writes hashes as the child process prints them: `index hash` in hexadecimal, one a line.

@@ -7,6 +7,7 @@
 pub mod audit;
 pub mod hunt;
 pub mod panics;
+pub mod parting;
 pub mod plan;
 pub mod pool;
 pub mod tally;

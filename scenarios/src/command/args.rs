@@ -31,8 +31,8 @@ pub(super) enum Command {
     List,
     /// Run one seed and print everything about it
     Replay(ReplayArgs),
-    /// Check that seeds repeat themselves: later, on other threads, in another process
-    Audit(PlanArgs),
+    /// Check that seeds repeat themselves: later, on other threads, in another process or build
+    Audit(AuditArgs),
     /// Plant bugs and count how often the oracles catch them
     Mutants(MutantsArgs),
     /// Measure the processor time of seeds
@@ -50,6 +50,9 @@ pub(super) enum Command {
     /// Print the hashes of a plan (what `audit` has its child process do)
     #[command(hide = true)]
     Hashes(PlanArgs),
+    /// Print the events of one seed (what `audit` asks another process for)
+    #[command(hide = true)]
+    Events(EventsArgs),
 }
 
 #[derive(Debug, Args)]
@@ -127,6 +130,29 @@ pub(super) struct PlanArgs {
     /// Threads that run seeds [default: one per core]
     #[arg(long, value_name = "N", value_parser = jobs)]
     pub(super) jobs: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct AuditArgs {
+    #[command(flatten)]
+    pub(super) plan: PlanArgs,
+    /// Compare with another build of the same code too, as target/debug/stillpoint (may be given
+    /// several times)
+    #[arg(long, value_name = "PROGRAM")]
+    pub(super) against: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct EventsArgs {
+    /// The story
+    #[arg(long, value_name = "NAME")]
+    pub(super) scenario: String,
+    /// The seed
+    #[arg(long, value_name = "X", value_parser = seed)]
+    pub(super) seed: u64,
+    /// How large the simulated cluster is
+    #[arg(long, value_enum, default_value_t = Size::Small)]
+    pub(super) size: Size,
 }
 
 #[derive(Debug, Args)]

@@ -4,7 +4,7 @@
 //! and simulated code has no way to it.
 
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,6 +12,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::campaign::pool::Limits;
+
+/// Runs a program, `None` for this one, with these arguments, and returns what it printed or why
+/// it failed.
+pub type Child<'a> = dyn Fn(Option<&Path>, &[String]) -> Result<String, String> + 'a;
 
 /// What the command may use of the machine.
 pub struct Host<'a> {
@@ -26,8 +30,8 @@ pub struct Host<'a> {
     pub cpu_ns: &'a dyn Fn() -> Option<u64>,
     /// Set when the user asks to stop.
     pub interrupted: &'a AtomicBool,
-    /// Runs this program in a process of its own and returns what it printed.
-    pub child: &'a dyn Fn(&[String]) -> Result<String, String>,
+    /// Runs a program in a process of its own.
+    pub child: &'a Child<'a>,
     /// How many threads work at once unless asked otherwise.
     pub cores: usize,
     /// Whether to show progress on standard error.
@@ -64,7 +68,7 @@ pub(super) fn with_machine<T>(body: impl FnOnce(&mut Host<'_>) -> T) -> T {
         now_ns: &clock,
         cpu_ns: &thread_cpu_ns,
         interrupted: &interrupted,
-        child: &run_own_executable,
+        child: &run_executable,
         cores: std::thread::available_parallelism().map_or(1, |cores| cores.get()),
         progress: io::stderr().is_terminal(),
     })
@@ -104,8 +108,9 @@ fn thread_cpu_ns() -> Option<u64> {
     text.split_whitespace().next()?.parse().ok()
 }
 
-fn run_own_executable(args: &[String]) -> Result<String, String> {
-    let executable: PathBuf = std::env::current_exe().map_err(|error| error.to_string())?;
+fn run_executable(program: Option<&Path>, args: &[String]) -> Result<String, String> {
+    let own = || std::env::current_exe().map_err(|error| error.to_string());
+    let executable = program.map_or_else(own, |it| Ok::<PathBuf, String>(it.to_path_buf()))?;
     let output = Command::new(executable).args(args).stdin(Stdio::null()).output();
     let output = output.map_err(|error| error.to_string())?;
     if output.status.success() {

@@ -24,7 +24,7 @@ mod verdicts;
 use std::ffi::OsString;
 
 use args::{Cli, Command, Parsed};
-pub use host::Host;
+pub use host::{Child, Host};
 
 use crate::campaign::panics;
 use crate::report::{Runner, StoryInfo};
@@ -92,6 +92,7 @@ fn dispatch(runner: &dyn Runner, cli: Cli, host: &mut Host<'_>) -> Result<i32, R
         Command::Conform(args) => conform::conform(&args, host),
         Command::Judge(args) => judge::judge(&args, host),
         Command::Hashes(args) => audit::hashes(runner, &args, host),
+        Command::Events(args) => audit::events(runner, &args, host),
     }
 }
 
