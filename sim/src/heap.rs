@@ -42,9 +42,9 @@ impl Heap {
         keys[at] = key;
     }
 
-    /// Moves the free place from the top down to where nothing is below it, by the lowest keys. What
-    /// is put there was at the bottom before and mostly stays: so no step asks whether to stop,
-    /// which a processor would guess wrong.
+    /// Moves the free place from the top down to where nothing is below it, by the lowest keys.
+    /// What is put there was at the bottom before and mostly stays: so no step asks whether to
+    /// stop, which a processor would guess wrong.
     fn sink(&mut self) -> usize {
         let keys = &mut self.0[..];
         let mut at = 0;
