@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::event::Event;
 use crate::world::World;
 
 type Call = Box<dyn FnOnce(&World)>;
@@ -23,7 +22,7 @@ impl Calls {
 
 impl World {
     /// Does something to the world at `time_ns` of its time, or at once if that is over: before
-    /// any task runs at that instant.
+    /// any task runs at that instant, and after whatever else happens at it.
     ///
     /// The call must not keep a clone of the world, which would then never be freed; it is
     /// handed one.
@@ -33,7 +32,7 @@ impl World {
         calls.made += 1;
         calls.waiting.insert(number, Box::new(call));
         let time_ns = time_ns.max(self.now_ns());
-        self.core().queue.borrow_mut().push(time_ns, Event::Call { number });
+        self.core().queue.borrow_mut().push_call(time_ns, number);
     }
 
     /// Makes a call whose instant has come.

@@ -13,6 +13,7 @@ use crate::dice::{Dice, Streams};
 use crate::disk::DiskState;
 use crate::event::{Event, EventQueue};
 use crate::executor::{Executor, LocalFuture};
+use crate::fault::{Active, Buggified};
 use crate::guest::GuestState;
 use crate::hash::ActorHash;
 use crate::host::{Host, HostId, HostState};
@@ -49,6 +50,9 @@ pub(crate) struct Core {
     pub(crate) panics: RefCell<Vec<PanicReport>>,
     pub(crate) sockets: RefCell<Sockets>,
     pub(crate) operations: Operations,
+    /// The faults that are on, and the plans.
+    pub(crate) active: RefCell<Active>,
+    pub(crate) buggified: RefCell<Buggified>,
     /// How often the rate of a monotonic clock was changed: then sleeps end at other instants.
     pub(crate) clock_changes: Cell<u32>,
     /// The engine that the world is a guest of, if it is one.
@@ -77,6 +81,8 @@ impl Core {
             panics: RefCell::default(),
             sockets: RefCell::default(),
             operations: Operations::default(),
+            active: RefCell::default(),
+            buggified: RefCell::default(),
             clock_changes: Cell::new(0),
             guest: RefCell::default(),
             faults: RefCell::default(),
@@ -123,6 +129,13 @@ impl Core {
 
     pub(crate) fn fault_counts(&self) -> BTreeMap<&'static str, u64> {
         self.faults.borrow().clone()
+    }
+
+    /// Whether something happens that does in so many of a thousand cases.
+    pub(crate) fn draw_chance(&self, name: &str, per_mille: u64) -> bool {
+        let mut dice = self.dice.borrow_mut();
+        let stream = dice.intern(name);
+        dice.chance(stream, per_mille, 1_000)
     }
 
     /// The dice of a host for one concern.

@@ -46,6 +46,7 @@ mod dice;
 mod disk;
 mod event;
 mod executor;
+mod fault;
 mod guest;
 mod hash;
 mod heap;
@@ -74,6 +75,12 @@ pub use cpu::BACKGROUND_SLICE_NS;
 pub use dice::{Dice, TapeFit};
 pub use disk::{
     Disk, DiskFaults, DiskSettings, DiskSnapshot, File, Outcomes, POWER_LOSS_TRIES_MAX,
+};
+#[cfg(any(test, feature = "proptest"))]
+pub use fault::strategy;
+pub use fault::{
+    Budget, Buggify, Carried, Expectation, Fault, FaultKind, FaultNews, Injected, Lasts,
+    OverBudget, PhaseSpan, Plan, PlanError, Strike, Stuck, Swarm, When, Whom,
 };
 pub use guest::{Engine, Guest, GuestTask};
 pub use hash::RollingHash;

@@ -73,6 +73,8 @@ impl Drop for Owner {
             core.hosts.borrow_mut().iter_mut().map(|it| it.program.take()).collect();
         drop(programs);
         core.clear_callbacks();
+        let active = core.active.take();
+        drop(active);
         let calls = core.calls.borrow_mut().clear();
         drop(calls);
         core.drop_disk_operations();

@@ -6,6 +6,8 @@
 
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use super::device::Class;
 use super::image::{EIO, error};
 use super::{Disk, File};
@@ -19,7 +21,8 @@ const GIB: u64 = 1 << 30;
 /// How often a disk fails, and how; never by default. Can be changed at any time.
 ///
 /// [`DiskFaults::NONE`] is a constant, so that a constant can be made of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct DiskFaults {
     /// Of a thousand reads (and opens and lists), how many fail with EIO. Counted as
     /// `disk.read_error`.
@@ -84,6 +87,41 @@ impl DiskFaults {
         stall_per_mille: 0,
         stall_ns: 1_000_000_000..10_000_000_000,
     };
+}
+
+impl DiskFaults {
+    /// Whether what is stored may be lost or wrong because of them.
+    pub(crate) fn damage(&self) -> bool {
+        let Self { lying_sync_per_mille, latent_sector_per_mille, .. } = *self;
+        let Self { rot_bits_per_gib_read, misdirected_write_per_mille, .. } = *self;
+        lying_sync_per_mille
+            + latent_sector_per_mille
+            + rot_bits_per_gib_read
+            + misdirected_write_per_mille
+            + self.phantom_write_per_mille
+            > 0
+    }
+
+    /// The higher rate of each two, and the longer stalls.
+    pub(crate) fn worse_of(&self, other: &Self) -> Self {
+        let worse = |rate: fn(&Self) -> u64| rate(self).max(rate(other));
+        let stalls_longer = other.stall_per_mille > 0
+            && (self.stall_per_mille == 0 || other.stall_ns.end > self.stall_ns.end);
+        Self {
+            read_error_per_mille: worse(|it| it.read_error_per_mille),
+            write_error_per_mille: worse(|it| it.write_error_per_mille),
+            sync_error_per_mille: worse(|it| it.sync_error_per_mille),
+            lying_sync_per_mille: worse(|it| it.lying_sync_per_mille),
+            latent_sector_per_mille: worse(|it| it.latent_sector_per_mille),
+            rot_bits_per_gib_read: worse(|it| it.rot_bits_per_gib_read),
+            misdirected_write_per_mille: worse(|it| it.misdirected_write_per_mille),
+            phantom_write_per_mille: worse(|it| it.phantom_write_per_mille),
+            short_read_per_mille: worse(|it| it.short_read_per_mille),
+            short_write_per_mille: worse(|it| it.short_write_per_mille),
+            stall_per_mille: worse(|it| it.stall_per_mille),
+            stall_ns: if stalls_longer { &other.stall_ns } else { &self.stall_ns }.clone(),
+        }
+    }
 }
 
 impl Default for DiskFaults {

@@ -72,6 +72,21 @@ impl World {
         core.start_disk_operations(host, &mut disks[host.index()]);
     }
 
+    /// How fast the disk of a host is.
+    pub fn disk_settings(&self, host: HostId) -> DiskSettings {
+        self.core().disks.borrow()[host.index()].settings.clone()
+    }
+
+    /// How many bytes the files of a host may hold; `None` is without bounds.
+    pub fn disk_capacity(&self, host: HostId) -> Option<u64> {
+        self.core().disks.borrow()[host.index()].image.capacity
+    }
+
+    /// Whether the disk of a host can only be read.
+    pub fn is_disk_read_only(&self, host: HostId) -> bool {
+        self.core().disks.borrow()[host.index()].image.read_only
+    }
+
     /// How many bytes the files of a host may hold; `None`, the default, is without bounds.
     /// Beyond that writes fail with ENOSPC, counted as `disk.no_space`. A file counts with
     /// its length, holes included, until its last name is gone and nobody has it open.

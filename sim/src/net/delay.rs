@@ -2,10 +2,13 @@
 
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use crate::dice::{LOG2_DIGITS, StreamId, Streams, minus_log2, scale};
 
 /// A distribution of delays, in nanoseconds.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Delay {
     /// Evenly spread.
     Uniform(Range<u64>),

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use super::Delay;
 
 /// How the network behaves; can be changed at any time and counts for what is sent then.
@@ -70,7 +72,8 @@ impl NetSettings {
 
 /// How one direction of one link behaves, where that differs from the network: `None` is as
 /// [`NetSettings`] say.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct LinkSettings {
     /// Latency, in nanoseconds.
     pub delay_ns: Option<Delay>,

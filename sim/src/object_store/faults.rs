@@ -7,6 +7,7 @@
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
+use serde::{Deserialize, Serialize};
 
 use super::bucket::Bucket;
 use super::{ObjectError, ObjectStore};
@@ -17,7 +18,8 @@ use crate::world::World;
 
 /// How often the store fails, and how; never by default. Can be changed at any time. That it is
 /// busy or does not answer is in [`super::ObjectSettings`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct ObjectFaults {
     /// Of a thousand requests, how many begin a burst: this and all that the same host sends
     /// until it is over are turned away with [`ObjectError::SlowDown`]. Counted, request by
@@ -56,6 +58,25 @@ impl ObjectFaults {
     };
 }
 
+impl ObjectFaults {
+    /// The higher rate of each two, with its times.
+    pub(crate) fn worse_of(&self, other: &Self) -> Self {
+        let worse = |rate: fn(&Self) -> u64| rate(self).max(rate(other));
+        let times = |rate: fn(&Self) -> u64, times: fn(&Self) -> &Range<u64>| {
+            times(if rate(other) > rate(self) { other } else { self }).clone()
+        };
+        Self {
+            burst_per_mille: worse(|it| it.burst_per_mille),
+            burst_ns: times(|it| it.burst_per_mille, |it| &it.burst_ns),
+            stale_list_per_mille: worse(|it| it.stale_list_per_mille),
+            stale_list_ns: times(|it| it.stale_list_per_mille, |it| &it.stale_list_ns),
+            truncated_get_per_mille: worse(|it| it.truncated_get_per_mille),
+            corrupted_get_per_mille: worse(|it| it.corrupted_get_per_mille),
+            keeps_deleted: self.keeps_deleted || other.keeps_deleted,
+        }
+    }
+}
+
 impl Default for ObjectFaults {
     fn default() -> Self {
         Self::NONE
@@ -63,7 +84,8 @@ impl Default for ObjectFaults {
 }
 
 /// How a store is away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum ObjectOutage {
     /// Whoever calls hears [`ObjectError::Refused`] at once, as where nothing listens.
     Refused,
@@ -236,6 +258,11 @@ impl World {
         core.objects.borrow_mut().outage = outage;
         let state = outage.map_or(0, |it| 1 + it as u8);
         core.emit(HostId::DRIVER, "object.outage", &[state]);
+    }
+
+    /// Whether the object store is away, and how.
+    pub fn object_outage(&self) -> Option<ObjectOutage> {
+        self.core().objects.borrow().outage
     }
 
     /// Turns away all requests for keys that begin with `prefix` (listings: whose prefix does)

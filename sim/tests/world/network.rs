@@ -118,7 +118,7 @@ fn every_receiver_is_woken() {
 fn a_block_has_one_direction() {
     let (world, node) = world_with_node(4);
     world.block(HostId::DRIVER, node);
-    assert_eq!(numbers_through(&world, HostId::DRIVER, node, 3), []);
+    assert_eq!(numbers_through(&world, HostId::DRIVER, node, 3), [0_u8; 0]);
     assert_eq!(numbers_through(&world, node, HostId::DRIVER, 3).len(), 3);
     assert_eq!(fault(&world, "net.blocked"), 3);
     world.unblock(HostId::DRIVER, node);
@@ -130,7 +130,7 @@ fn a_partition_stops_what_is_under_way() {
     let (world, node) = world_with_node(5);
     world.driver().send(node, Bytes::from_static(b"!"));
     world.isolate(node);
-    assert_eq!(numbers_through(&world, node, HostId::DRIVER, 2), []);
+    assert_eq!(numbers_through(&world, node, HostId::DRIVER, 2), [0_u8; 0]);
     assert_eq!(fault(&world, "net.blocked"), 3);
     world.heal_all();
     assert_eq!(numbers_through(&world, node, HostId::DRIVER, 2).len(), 2);

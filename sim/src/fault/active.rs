@@ -1,0 +1,204 @@
+//! Faults that are in a world at present, their guards, and what lifting undoes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Fault;
+use super::carry::Carrying;
+use super::phases::Phases;
+use super::settings::Bases;
+use crate::core::Core;
+use crate::disk::DiskSnapshot;
+use crate::host::HostId;
+use crate::net::NetFault;
+use crate::world::{WeakWorld, World};
+
+/// The faults of a world, and what is to be known of them.
+#[derive(Default)]
+pub(crate) struct Active {
+    injected: u64,
+    pub(super) by_number: BTreeMap<u64, Injection>,
+    /// What machines and store were set to before faults were put on top.
+    pub(super) bases: Bases,
+    pub(super) carrying: Carrying,
+    pub(super) phases: Phases,
+    /// The machines that nothing strikes any more.
+    pub(super) healed: Option<BTreeSet<HostId>>,
+}
+
+/// One fault, and whom it has struck.
+pub(super) struct Injection {
+    pub(super) fault: Fault,
+    pub(super) hosts: Vec<HostId>,
+    /// What it has done to the network.
+    pub(super) net: Vec<NetFault>,
+    /// What it will bring back.
+    pub(super) images: Vec<(HostId, DiskSnapshot)>,
+}
+
+/// A fault that is lifted when this is dropped, unless that was said otherwise.
+#[must_use = "the fault is lifted when its guard is dropped: keep it, or call `for_good`"]
+pub struct Injected {
+    world: WeakWorld,
+    number: Option<u64>,
+}
+
+impl Injected {
+    /// Lifts the fault now.
+    pub fn lift(self) {
+        drop(self);
+    }
+
+    /// Lets the fault last for as long as the world.
+    pub fn for_good(mut self) {
+        self.number = None;
+    }
+
+    /// Lets the fault last for so many nanoseconds from now.
+    pub fn for_ns(mut self, lasts_ns: u64) {
+        if let (Some(world), Some(number)) = (self.world.upgrade(), self.number.take()) {
+            world.lift_after(number, lasts_ns);
+        }
+    }
+
+    /// The number under which the world knows the fault.
+    pub(super) fn into_number(mut self) -> u64 {
+        self.number.take().expect("nobody has taken it yet")
+    }
+}
+
+impl Drop for Injected {
+    fn drop(&mut self) {
+        if let (Some(world), Some(number)) = (self.world.upgrade(), self.number.take()) {
+            world.lift_fault(number);
+        }
+    }
+}
+
+impl Core {
+    /// Whether some fault keeps this machine down.
+    fn is_held_down(&self, host: HostId) -> bool {
+        let holds = |it: &Injection| it.fault.keeps_down() && it.hosts.contains(&host);
+        self.active.borrow().by_number.values().any(holds)
+    }
+
+    fn is_held_paused(&self, host: HostId) -> bool {
+        let holds = |it: &Injection| it.fault == Fault::Pause && it.hosts.contains(&host);
+        self.active.borrow().by_number.values().any(holds)
+    }
+}
+
+impl World {
+    /// Lets a fault strike these machines, now and until its guard is dropped. A fault of the
+    /// object store strikes no machine: give none.
+    ///
+    /// ```
+    /// use stillpoint_sim::{Fault, Tape, World};
+    ///
+    /// let world = World::new(Tape::new(1));
+    /// let node = world.add_host("node", "zone-a");
+    /// world.boot(node, |_| std::future::pending());
+    /// let down = world.inject(&Fault::PowerLoss, &[node]);
+    /// assert!(!world.is_up(node));
+    /// drop(down);
+    /// assert!(world.is_up(node), "it has started again");
+    /// ```
+    ///
+    /// # Panics
+    /// There is no machine to strike, or there is one and the fault is the store's, or it is the
+    /// driver.
+    pub fn inject(&self, fault: &Fault, hosts: &[HostId]) -> Injected {
+        let of_store = fault.is_of_store();
+        assert!(of_store || !hosts.is_empty(), "`{fault:?}` strikes machines, but got none");
+        assert!(!of_store || hosts.is_empty(), "`{fault:?}` strikes the object store, no machine");
+        let driver = hosts.contains(&HostId::DRIVER);
+        assert!(!driver, "the driver stands outside: `{fault:?}` cannot strike it");
+        let number = {
+            let mut active = self.core().active.borrow_mut();
+            active.injected += 1;
+            let injection = Injection {
+                fault: fault.clone(),
+                hosts: hosts.to_vec(),
+                net: Vec::new(),
+                images: Vec::new(),
+            };
+            let number = active.injected;
+            active.by_number.insert(number, injection);
+            number
+        };
+        let (net, images) = self.apply(fault, hosts);
+        if let Some(injection) = self.core().active.borrow_mut().by_number.get_mut(&number) {
+            (injection.net, injection.images) = (net, images);
+        }
+        Injected { world: self.downgrade(), number: Some(number) }
+    }
+
+    pub(super) fn lift_after(&self, number: u64, lasts_ns: u64) {
+        self.at(self.now_ns().saturating_add(lasts_ns), move |world| {
+            // What is broken when a core is healed for good stays broken.
+            if world.core().active.borrow().healed.is_none() {
+                world.lift_fault(number);
+            }
+        });
+    }
+
+    /// Lifts a fault; no effect if it was lifted before.
+    pub(super) fn lift_fault(&self, number: u64) {
+        let lifted = self.core().active.borrow_mut().by_number.remove(&number);
+        if let Some(lifted) = lifted {
+            self.note_lifted(number, &lifted.hosts);
+            self.undo(lifted);
+        }
+    }
+
+    pub(super) fn undo(&self, lifted: Injection) {
+        let Injection { fault, hosts, net, images } = lifted;
+        net.into_iter().for_each(|it| self.lift(it));
+        for (host, image) in images {
+            self.power_loss(host);
+            self.restore_disk_image(host, &image);
+            self.start_unless_held(host);
+        }
+        for &host in &hosts {
+            match fault {
+                _ if fault.keeps_down() => self.start_unless_held(host),
+                Fault::Pause if !self.core().is_held_paused(host) => self.resume(host),
+                Fault::ClockOffset { .. } => self.set_clock_offset(host, 0),
+                Fault::WallDrift { .. } => {
+                    self.set_wall_drift(host, 0);
+                    self.set_clock_offset(host, 0);
+                }
+                Fault::MonotonicDrift { .. } => self.set_monotonic_drift(host, 0),
+                Fault::FrozenClock => {
+                    self.thaw_wall_clock(host);
+                    self.set_clock_offset(host, 0);
+                }
+                _ => self.settle_disk(host, &fault),
+            }
+        }
+        self.settle_store(&fault);
+    }
+
+    /// Starts a machine that is down, unless some fault keeps it so.
+    pub(super) fn start_unless_held(&self, host: HostId) {
+        let was_booted = self.core().hosts.borrow()[host.index()].program.is_some();
+        if was_booted && !self.is_up(host) && !self.core().is_held_down(host) {
+            self.restart(host);
+        }
+    }
+
+    /// The faults that are in the world now, in words, in the order in which they came.
+    pub fn faults_active(&self) -> Vec<String> {
+        let active = self.core().active.borrow();
+        let lasting = active.by_number.values().filter(|it| it.fault.lasts());
+        lasting.map(|it| self.in_words(&it.fault, &it.hosts)).collect()
+    }
+
+    /// What a fault does to whom.
+    pub(super) fn in_words(&self, fault: &Fault, hosts: &[HostId]) -> String {
+        let names: Vec<_> = hosts.iter().map(|it| self.host(*it).name()).collect();
+        match names.is_empty() {
+            true => fault.to_string(),
+            false => format!("{} {fault}", names.join(", ")),
+        }
+    }
+}

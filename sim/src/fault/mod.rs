@@ -1,0 +1,307 @@
+//! Faults as data: what goes wrong ([`Fault`]), and what it harms.
+//!
+//! A fault is put into a world at once and lifted by its guard (`active.rs`), or placed by a
+//! [`Plan`](crate::Plan) (`plan.rs`, `carry.rs`), or drawn by a [`Swarm`](crate::Swarm)
+//! (`swarm.rs`) within a [`Budget`](crate::Budget) (`budget.rs`). Everything it does it does
+//! through the calls of [`World`](crate::World) that a tester has too.
+
+mod active;
+mod apply;
+mod budget;
+mod buggify;
+mod carry;
+mod heal;
+mod phases;
+mod plan;
+mod settings;
+#[cfg(any(test, feature = "proptest"))]
+pub mod strategy;
+mod swarm;
+
+use std::fmt;
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use crate::disk::DiskFaults;
+use crate::net::LinkSettings;
+use crate::object_store::{ObjectFaults, ObjectOutage};
+
+pub(crate) use active::Active;
+pub use active::Injected;
+pub use budget::{Budget, OverBudget};
+pub(crate) use buggify::Buggified;
+pub use buggify::Buggify;
+pub use carry::{Carried, FaultNews};
+pub use heal::Stuck;
+pub use phases::PhaseSpan;
+pub use plan::{Expectation, Lasts, Plan, PlanError, Strike, When, Whom};
+pub use swarm::{FaultKind, Swarm};
+
+/// Something that goes wrong, with the machines it strikes or with the object store.
+///
+/// What lasts is undone when the fault is lifted, other faults of the same kind left as they are;
+/// where nothing is said of lifting there is nothing to undo.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fault {
+    /// The process dies; the page cache stays. It starts again when the fault is lifted.
+    Crash,
+    /// The machine loses power, and starts again when the fault is lifted.
+    PowerLoss,
+    /// The process stops, and goes on when the fault is lifted: see [`World::pause`].
+    ///
+    /// [`World::pause`]: crate::World::pause
+    Pause,
+    /// Nobody else reaches the machines and they reach nobody else; among themselves they talk.
+    CutOff,
+    /// The machines hear no other machine, but all hear them. The driver is still heard.
+    Deaf,
+    /// No other machine hears them, but they hear all. The driver still hears them.
+    Mute,
+    /// They are cut off by turns: shut for a drawn time, open for a drawn time.
+    Flapping {
+        /// For how long nothing passes, in nanoseconds.
+        shut_ns: Range<u64>,
+        /// For how long everything passes, in nanoseconds.
+        open_ns: Range<u64>,
+    },
+    /// All that they send and get takes so many times as long.
+    SlowLinks {
+        /// How many times.
+        times: u64,
+    },
+    /// All links from and to them behave like this, to the driver too.
+    Links(LinkSettings),
+    /// Their disks take so many times as long for everything.
+    SlowDisk {
+        /// How many times.
+        times: u64,
+    },
+    /// Their disks do nothing for so long.
+    StalledDisk {
+        /// How long, in nanoseconds.
+        for_ns: u64,
+    },
+    /// Their disks have no space left.
+    FullDisk,
+    /// Their disks can only be read.
+    ReadOnlyDisk,
+    /// Their disks fail now and then; of several such faults the worse rate counts.
+    FailingDisk(DiskFaults),
+    /// Bits of what they store turn over: of one file, or anywhere.
+    Rot {
+        /// The file; `None` is anywhere.
+        path: Option<String>,
+        /// How many bits.
+        bits: u64,
+    },
+    /// The process dies, bits of what it stores turn over while it is down, and it starts again
+    /// when the fault is lifted.
+    CrashAndRot {
+        /// The file; `None` is anywhere.
+        path: Option<String>,
+        /// How many bits.
+        bits: u64,
+    },
+    /// Sectors of a file go bad.
+    BadSectors {
+        /// The file.
+        path: String,
+        /// How many sectors.
+        sectors: u64,
+    },
+    /// The machine loses power and all that it stored, and starts again when the fault is
+    /// lifted.
+    Wiped,
+    /// The machine loses power when the fault is lifted, and starts again with the disk that
+    /// it had when it was struck.
+    SetBack,
+    /// The wall clock is wrong by so much; lifting sets it right.
+    ClockOffset {
+        /// How far it is ahead, in nanoseconds.
+        by_ns: i64,
+    },
+    /// The wall clock gains so much; lifting sets it right.
+    WallDrift {
+        /// Nanoseconds in each second.
+        ppb: i64,
+    },
+    /// The monotonic clock gains so much, until the fault is lifted.
+    MonotonicDrift {
+        /// Nanoseconds in each second.
+        ppb: i64,
+    },
+    /// The wall clock stands still; lifting sets it right.
+    FrozenClock,
+    /// The object store is away.
+    StoreDown(ObjectOutage),
+    /// The object store turns some requests away and leaves some unanswered; of several such
+    /// faults the worse rate counts.
+    StoreBusy {
+        /// Of a thousand requests, how many are turned away.
+        slow_down_per_mille: u64,
+        /// Of a thousand requests, how many get no answer.
+        timeout_per_mille: u64,
+    },
+    /// The object store fails in its less usual ways; of several such faults the worse rate
+    /// counts.
+    FailingStore(ObjectFaults),
+    /// Objects are gone, drawn among those whose keys begin so.
+    ObjectsLost {
+        /// How their keys begin.
+        prefix: String,
+        /// How many.
+        n: u64,
+    },
+    /// Objects are cut off somewhere.
+    ObjectsTruncated {
+        /// How their keys begin.
+        prefix: String,
+        /// How many.
+        n: u64,
+    },
+    /// Objects have a bit turned over.
+    ObjectsRotten {
+        /// How their keys begin.
+        prefix: String,
+        /// How many.
+        n: u64,
+    },
+}
+
+/// What a fault takes from a system, as its budget counts it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Harm {
+    /// It takes time, no more.
+    Time,
+    /// Machines are away, or as good as away, while it lasts.
+    Absence,
+    /// What machines had stored, durably, is gone or wrong.
+    Damage,
+    /// A monotonic clock gains or loses so many nanoseconds in a second.
+    Drift(u64),
+    /// So many objects of the store are gone or wrong.
+    Objects(u64),
+}
+
+impl Fault {
+    /// Whether it strikes the object store and no machine.
+    #[must_use]
+    pub fn is_of_store(&self) -> bool {
+        matches!(
+            self,
+            Self::StoreDown(_)
+                | Self::StoreBusy { .. }
+                | Self::FailingStore(_)
+                | Self::ObjectsLost { .. }
+                | Self::ObjectsTruncated { .. }
+                | Self::ObjectsRotten { .. }
+        )
+    }
+
+    /// Whether the machines that it strikes are down while it lasts.
+    pub(crate) fn keeps_down(&self) -> bool {
+        matches!(self, Self::Crash | Self::PowerLoss | Self::Wiped | Self::CrashAndRot { .. })
+    }
+
+    /// Whether anything of it is left to be lifted.
+    #[must_use]
+    pub fn lasts(&self) -> bool {
+        !matches!(
+            self,
+            Self::Rot { .. }
+                | Self::StalledDisk { .. }
+                | Self::BadSectors { .. }
+                | Self::ObjectsLost { .. }
+                | Self::ObjectsTruncated { .. }
+                | Self::ObjectsRotten { .. }
+        )
+    }
+
+    pub(crate) fn harm(&self) -> Harm {
+        match self {
+            Self::SlowLinks { .. }
+            | Self::SlowDisk { .. }
+            | Self::StalledDisk { .. }
+            | Self::Links(_)
+            | Self::ClockOffset { .. }
+            | Self::WallDrift { .. }
+            | Self::FrozenClock
+            | Self::StoreDown(_)
+            | Self::StoreBusy { .. }
+            | Self::FailingStore(_) => Harm::Time,
+            Self::Crash
+            | Self::PowerLoss
+            | Self::Pause
+            | Self::CutOff
+            | Self::Deaf
+            | Self::Mute
+            | Self::Flapping { .. }
+            | Self::FullDisk
+            | Self::ReadOnlyDisk => Harm::Absence,
+            Self::FailingDisk(faults) if !faults.damage() => Harm::Absence,
+            Self::FailingDisk(_)
+            | Self::Rot { .. }
+            | Self::CrashAndRot { .. }
+            | Self::BadSectors { .. }
+            | Self::Wiped
+            | Self::SetBack => Harm::Damage,
+            Self::MonotonicDrift { ppb } => Harm::Drift(ppb.unsigned_abs()),
+            Self::ObjectsLost { n, .. }
+            | Self::ObjectsTruncated { n, .. }
+            | Self::ObjectsRotten { n, .. } => Harm::Objects(*n),
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    /// What happens to whoever is struck, as in "node-1 *loses power*"; of the store, a sentence.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let of = |path: &Option<String>| path.clone().unwrap_or_else(|| "disk".to_string());
+        match self {
+            Self::Crash => write!(out, "crashes"),
+            Self::PowerLoss => write!(out, "loses power"),
+            Self::Pause => write!(out, "stands still"),
+            Self::CutOff => write!(out, "is cut off"),
+            Self::Deaf => write!(out, "hears no other machine"),
+            Self::Mute => write!(out, "is heard by no other machine"),
+            Self::Flapping { .. } => write!(out, "is cut off now and then"),
+            Self::SlowLinks { times } => write!(out, "has links {times} times slower"),
+            Self::Links(_) => write!(out, "has bad links"),
+            Self::SlowDisk { times } => write!(out, "has a disk {times} times slower"),
+            Self::StalledDisk { for_ns } => {
+                write!(out, "has a disk that stalls for {} ms", for_ns / 1_000_000)
+            }
+            Self::FullDisk => write!(out, "has a full disk"),
+            Self::ReadOnlyDisk => write!(out, "has a disk that can only be read"),
+            Self::FailingDisk(_) => write!(out, "has a disk that fails now and then"),
+            Self::Rot { path, bits } => write!(out, "has {bits} bits of its {} rot", of(path)),
+            Self::CrashAndRot { path, bits } => {
+                write!(out, "crashes, and {bits} bits of its {} rot", of(path))
+            }
+            Self::BadSectors { path, sectors } => {
+                write!(out, "has {sectors} bad sectors in its {path}")
+            }
+            Self::Wiped => write!(out, "loses its disk"),
+            Self::SetBack => write!(out, "will be set back to its disk of now"),
+            Self::ClockOffset { by_ns } => {
+                write!(out, "has a clock that is {} ms ahead", by_ns / 1_000_000)
+            }
+            Self::WallDrift { ppb } => write!(out, "has a wall clock that gains {ppb} ns a second"),
+            Self::MonotonicDrift { ppb } => {
+                write!(out, "has a monotonic clock that gains {ppb} ns a second")
+            }
+            Self::FrozenClock => write!(out, "has a wall clock that stands still"),
+            Self::StoreDown(ObjectOutage::Refused) => write!(out, "the object store is away"),
+            Self::StoreDown(ObjectOutage::Silent) => {
+                write!(out, "the object store answers no request")
+            }
+            Self::StoreBusy { .. } => write!(out, "the object store is busy"),
+            Self::FailingStore(_) => write!(out, "the object store fails now and then"),
+            Self::ObjectsLost { n, .. } => write!(out, "{n} objects are lost"),
+            Self::ObjectsTruncated { n, .. } => write!(out, "{n} objects are cut off"),
+            Self::ObjectsRotten { n, .. } => write!(out, "{n} objects rot"),
+        }
+    }
+}
