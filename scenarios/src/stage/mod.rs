@@ -23,7 +23,9 @@ pub use availability::time_to_available_ns;
 pub use client::{Answer, Client, Unanswered, within};
 pub use cluster::{Cluster, Shape, ZONES};
 pub use env::{SimEnv, host_of};
-pub use faults::{Faults, Schedule, Strike, draw_down_ns};
+pub use faults::{
+    FAILING_DISK, Faults, STORE_IS_SILENT, STORE_REFUSES, checkpoint_file, draw_down_ns,
+};
 pub use operator::{Operator, operate, operate_with};
 pub use phases::phase_of;
 pub use recorder::{Recorder, key_name};

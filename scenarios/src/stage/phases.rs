@@ -1,15 +1,15 @@
-//! In which phase of a backup or a restore a run is, and in which its faults struck.
+//! The phases of a backup and a restore, by the points that the service passes, and how many faults
+//! struck in each.
 //!
 //! The phase is that of the last point passed that belongs to one: a story's backups and restores
 //! follow one another, and where partitions of one restore are at different steps, a fault that is
 //! placed at a point strikes in that point's phase. Only counted here; nothing is decided by it.
 
 use crate::report::Phase;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::rc::Rc;
 use stillpoint_reference::points;
-use stillpoint_sim::World;
+use stillpoint_sim::{Carried, Fault, PhaseSpan, World};
 
 /// The phase that a run is in once a point was passed; `None`: in none.
 const AFTER: &[(&str, Option<Phase>)] = &[
@@ -34,6 +34,12 @@ const AFTER: &[(&str, Option<Phase>)] = &[
     (points::RESTORE_OPEN, None),
 ];
 
+/// Has a world know its phases by the names of [`Phase::name`].
+pub(super) fn name(world: &World) {
+    let named: Vec<_> = AFTER.iter().map(|(it, phase)| (*it, phase.map(Phase::name))).collect();
+    world.name_phases(&named);
+}
+
 /// The phase to which a point belongs: that of the step which ends with it.
 #[must_use]
 pub fn phase_of(point: &str) -> Option<Phase> {
@@ -43,60 +49,54 @@ pub fn phase_of(point: &str) -> Option<Phase> {
     }
 }
 
-/// Where a run is, and what struck where.
-#[derive(Debug, Default)]
-pub(super) struct Phases {
-    now: Cell<Option<Phase>>,
-    struck: RefCell<BTreeMap<Phase, u64>>,
-    /// Faults that last, such as a node that has become slow: they strike in each phase that
-    /// begins meanwhile.
-    lasting: Cell<u64>,
+fn phase_named(name: &str) -> Option<Phase> {
+    AFTER.iter().filter_map(|it| it.1).find(|it| it.name() == name)
 }
 
-impl Phases {
-    /// Follows a world from its beginning.
-    pub(super) fn watch(world: &World) -> Rc<Self> {
-        let phases: Rc<Self> = Rc::default();
-        for &(point, after) in AFTER {
-            let it = Rc::clone(&phases);
-            world.on_point(point, move |_, _, _| it.enter(after));
-        }
-        phases
-    }
+/// Whether a fault only slows things down, so that all goes on under it.
+fn is_a_burden(fault: &Fault) -> bool {
+    matches!(
+        fault,
+        Fault::SlowDisk { .. }
+            | Fault::SlowLinks { .. }
+            | Fault::StoreBusy { .. }
+            | Fault::StoreDown(_)
+            | Fault::FailingStore(_)
+    )
+}
 
-    fn enter(&self, phase: Option<Phase>) {
-        if self.now.replace(phase) != phase {
-            self.count(self.lasting.get());
-        }
-    }
-
-    fn count(&self, faults: u64) {
-        if let Some(phase) = self.now.get().filter(|_| faults > 0) {
-            *self.struck.borrow_mut().entry(phase).or_default() += faults;
-        }
-    }
-
-    /// A fault strikes, at a point if it was placed at one.
-    pub(super) fn strike(&self, point: Option<&str>) {
-        match point.and_then(phase_of) {
-            Some(phase) => *self.struck.borrow_mut().entry(phase).or_default() += 1,
-            None => self.count(1),
+/// How many faults struck in each phase; burdens also in each that began while they lasted.
+pub(super) fn struck(struck: &[Carried], passed: &[PhaseSpan]) -> BTreeMap<Phase, u64> {
+    let counts = Counts::default();
+    for it in struck {
+        counts.count(it.phase);
+        let until_ns = it.lifted_ns.unwrap_or(u64::MAX);
+        let began_under_it = |span: &&PhaseSpan| (it.at_ns + 1..until_ns).contains(&span.begin_ns);
+        if is_a_burden(&it.fault) {
+            passed.iter().filter(began_under_it).for_each(|it| counts.count(Some(it.phase)));
         }
     }
+    counts.0.into_inner()
+}
 
-    /// The fault that has just struck lasts.
-    pub(super) fn begin_lasting(&self) {
-        self.lasting.set(self.lasting.get() + 1);
+/// A number for each phase.
+#[derive(Debug, Default)]
+pub(super) struct Counts(RefCell<BTreeMap<Phase, u64>>);
+
+impl Counts {
+    /// Counts one more in the phase of this name.
+    pub(super) fn count(&self, phase: Option<&str>) {
+        if let Some(phase) = phase.and_then(phase_named) {
+            *self.0.borrow_mut().entry(phase).or_default() += 1;
+        }
     }
 
-    /// A fault that lasted is over.
-    pub(super) fn end_lasting(&self) {
-        self.lasting.set(self.lasting.get() - 1);
-    }
-
-    /// How many faults struck in each phase.
-    pub(super) fn struck(&self) -> BTreeMap<Phase, u64> {
-        self.struck.borrow().clone()
+    /// The sums with others.
+    pub(super) fn add_to(&self, mut others: BTreeMap<Phase, u64>) -> BTreeMap<Phase, u64> {
+        for (phase, count) in &*self.0.borrow() {
+            *others.entry(*phase).or_default() += count;
+        }
+        others
     }
 }
 
@@ -104,21 +104,32 @@ impl Phases {
 mod tests {
     use super::*;
 
+    fn carried(fault: Fault, at_ns: u64, phase: Option<&'static str>) -> Carried {
+        Carried { fault, what: String::new(), hosts: Vec::new(), at_ns, lifted_ns: Some(35), phase }
+    }
+
     #[test]
-    fn a_fault_counts_where_it_strikes_and_one_that_lasts_in_every_phase_after_it() {
-        let phases = Phases::default();
-        phases.strike(None);
-        assert_eq!(phases.struck(), BTreeMap::new(), "no backup and no restore was under way");
-        phases.enter(Some(Phase::Confirm));
-        phases.strike(None);
-        phases.begin_lasting();
-        phases.enter(Some(Phase::Confirm));
-        phases.enter(Some(Phase::Seal));
-        phases.end_lasting();
-        phases.enter(Some(Phase::Archive));
-        phases.strike(Some(points::RESTORE_FINISH));
-        let struck = [(Phase::Confirm, 1), (Phase::Seal, 1), (Phase::Open, 1)];
-        assert_eq!(phases.struck(), BTreeMap::from(struck));
+    fn a_fault_counts_where_it_strikes_and_a_burden_in_every_phase_after_it() {
+        let span = |phase: Phase, begin_ns| PhaseSpan {
+            phase: phase.name(),
+            begin_ns,
+            end_ns: begin_ns + 10,
+        };
+        let passed = [
+            span(Phase::Confirm, 10),
+            span(Phase::Seal, 20),
+            span(Phase::Seal, 30),
+            span(Phase::Archive, 40),
+        ];
+        let idle = carried(Fault::Crash, 5, None);
+        let crash = carried(Fault::Crash, 12, Some("confirm"));
+        let slow = carried(Fault::SlowDisk { times: 2 }, 13, Some("confirm"));
+        let counts = struck(&[idle, crash, slow], &passed);
+        assert_eq!(counts, BTreeMap::from([(Phase::Confirm, 2), (Phase::Seal, 2)]));
+        let interfered = Counts::default();
+        interfered.count(Some("open"));
+        interfered.count(None);
+        assert_eq!(interfered.add_to(counts)[&Phase::Open], 1);
     }
 
     #[test]

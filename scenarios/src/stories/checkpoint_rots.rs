@@ -2,8 +2,9 @@
 
 use super::{Plot, Setting, Story};
 use crate::report::Phase;
-use crate::stage::{Strike, draw_down_ns};
+use crate::stage::{checkpoint_file, draw_down_ns};
 use stillpoint_reference::points;
+use stillpoint_sim::{Fault, Strike};
 
 /// The story.
 pub(super) const STORY: Story = Story {
@@ -16,10 +17,15 @@ pub(super) const STORY: Story = Story {
 
 fn set(it: &Setting<'_>) {
     let bits = it.dice.range(1..40);
-    let strike = if it.dice.chance(1, 2) { Strike::Rot(bits) } else { Strike::RotUnderWay(bits) };
+    let path = Some(checkpoint_file());
+    let fault = match it.dice.chance(1, 2) {
+        true => Fault::CrashAndRot { path, bits },
+        false => Fault::Rot { path, bits },
+    };
     let places = [points::HOLD_BEGIN, points::RESTORE_COPY, points::CHECKPOINT];
     let point = places[it.seed as usize % places.len()];
     // A checkpoint holds most after some time.
     let nth = it.dice.range(1..5);
-    it.faults.when(it.world, point, nth, strike, draw_down_ns(it.dice));
+    let strike = Strike::passer_of(point, nth, fault).for_ns(draw_down_ns(it.dice));
+    it.faults.place(it.world, [strike]);
 }

@@ -1,10 +1,10 @@
 //! Power fails while a node's log is begun anew, and what stood in it before is removed.
 
 use super::{Plot, Setting, Story};
-use crate::stage::{Strike, draw_down_ns};
-use std::cell::Cell;
+use crate::stage::draw_down_ns;
 use stillpoint_reference::node::Config;
 use stillpoint_reference::points;
+use stillpoint_sim::{Fault, Strike, When, Whom};
 
 /// The story.
 pub(super) const STORY: Story = Story {
@@ -27,18 +27,10 @@ fn configure(config: &mut Config) {
 const LASTS_NS: u64 = 4_000_000;
 
 fn set(it: &Setting<'_>) {
-    let (faults, passed) = (it.faults.clone(), Cell::new(0));
     let nth = it.dice.range(1..12);
     let after_ns = it.dice.range(0..LASTS_NS);
-    let (strike, down_ns) = match it.dice.chance(1, 4) {
-        true => (Strike::PowerLossEverywhere, draw_down_ns(it.dice)),
-        false => (Strike::PowerLoss, draw_down_ns(it.dice)),
-    };
-    faults.expect();
-    it.world.on_point(points::LOG_COMPACTED, move |world, host, _| {
-        passed.set(passed.get() + 1);
-        if passed.get() == nth {
-            faults.at(world.now_ns() + after_ns, host, strike, down_ns);
-        }
-    });
+    let whom = if it.dice.chance(1, 4) { Whom::Everyone } else { Whom::Passer };
+    let when = When::Passing { points: vec![points::LOG_COMPACTED.to_owned()], nth, after_ns };
+    let loss = Strike { when, ..Strike::on(whom, Fault::PowerLoss) };
+    it.faults.place(it.world, [loss.for_ns(draw_down_ns(it.dice))]);
 }

@@ -28,7 +28,11 @@ fn unmet(plot: &Plot, played: &Played, session: &Session) -> Vec<Failure> {
         unmet.push(Failure { oracle: oracle.to_owned(), explanation });
     };
     if let Some(what) = played.unfinished.as_ref().filter(|_| plot.must_end) {
-        fail("progress", format!("what had failed should not have mattered, and yet {what}"));
+        let stuck: String = played.stuck.iter().map(|it| format!("\n{it}")).collect();
+        fail(
+            "progress",
+            format!("what had failed should not have mattered, and yet {what}{stuck}"),
+        );
     }
     for why in &played.wrongs {
         fail("deletion", why.clone());

@@ -13,13 +13,12 @@
 
 use super::{Plot, Setting, Story};
 use crate::report::Phase;
-use crate::stage::Strike;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use stillpoint_reference::node::Config;
 use stillpoint_reference::points;
-use stillpoint_sim::{Dice, HostId, World};
+use stillpoint_sim::{Dice, Fault, HostId, Strike, Whom, World};
 
 /// What is noted of an old leader that gets Confirm and takes itself for the leader.
 const BELIEVES: &str = "is deposed, believes that it leads, and gets Confirm for";
@@ -106,7 +105,9 @@ fn set(it: &Setting<'_>) {
         } else if parts.marks_in_time(host, partition) {
             cut_off(world, &nodes, parts);
             let at_ns = world.now_ns() + LAST_WORDS_NS;
-            faults.at(at_ns, parts.old_leader, Strike::Isolation, CUT_OFF_NS);
+            let old_leader = Whom::Machine(world.host(parts.old_leader).name().to_string());
+            let cut_off = Strike::on(old_leader, Fault::CutOff).at_ns(at_ns).for_ns(CUT_OFF_NS);
+            faults.place(world, [cut_off]);
         }
     });
     for end in [points::CUT_CONFIRM, points::CUT_RETRY] {
@@ -188,7 +189,8 @@ fn cut_off(world: &World, nodes: &[HostId], parts: &mut Parts) {
     let (old, coordinator) = (parts.old_leader, parts.coordinator);
     let others: Vec<HostId> =
         nodes.iter().copied().filter(|it| *it != old && *it != coordinator).collect();
-    world.partition(&[old], &others);
+    let cut = world.partition(&[old], &others);
+    world.at(world.now_ns() + LAST_WORDS_NS + CUT_OFF_NS, move |world| world.lift(cut));
     be_in_time(world, parts);
 }
 

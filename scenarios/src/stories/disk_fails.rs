@@ -2,8 +2,9 @@
 
 use super::{Plot, Setting, Story};
 use crate::report::Phase;
-use crate::stage::Strike;
+use crate::stage::FAILING_DISK;
 use stillpoint_reference::points;
+use stillpoint_sim::{Fault, Strike};
 
 /// The story.
 pub(super) const STORY: Story = Story {
@@ -15,9 +16,10 @@ pub(super) const STORY: Story = Story {
 };
 
 fn set(it: &Setting<'_>) {
-    let strike = if it.dice.chance(1, 2) { Strike::FullDisk } else { Strike::FailingDisk };
+    let fault = if it.dice.chance(1, 2) { Fault::FullDisk } else { FAILING_DISK };
     let places = [points::HOLD_BEGIN, points::ARCHIVE_PART, points::CHECKPOINT];
     let point = places[it.seed as usize % places.len()];
     let lasts_ns = it.dice.range(100_000_000..3_000_000_000);
-    it.faults.when(it.world, point, it.dice.range(1..3), strike, lasts_ns);
+    let strike = Strike::passer_of(point, it.dice.range(1..3), fault).for_ns(lasts_ns);
+    it.faults.place(it.world, [strike]);
 }

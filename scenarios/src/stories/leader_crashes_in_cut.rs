@@ -2,8 +2,9 @@
 
 use super::{Plot, Setting, Story};
 use crate::report::Phase;
-use crate::stage::{Strike, draw_down_ns};
+use crate::stage::draw_down_ns;
 use stillpoint_reference::points;
+use stillpoint_sim::{Fault, Strike};
 
 /// The story.
 pub(super) const STORY: Story = Story {
@@ -21,7 +22,8 @@ fn set(it: &Setting<'_>) {
         points::CUT_CONFIRM => 1,
         _ => 1 + it.dice.range(0..u64::from(it.shape.partitions)),
     };
-    let strike =
-        *it.dice.pick(&[Strike::Crash, Strike::PowerLoss, Strike::Isolation, Strike::Deafness]);
-    it.faults.when(it.world, point, nth, strike, draw_down_ns(it.dice));
+    let faults = [Fault::Crash, Fault::PowerLoss, Fault::CutOff, Fault::Deaf];
+    let fault = it.dice.pick(&faults).clone();
+    let strike = Strike::passer_of(point, nth, fault).for_ns(draw_down_ns(it.dice));
+    it.faults.place(it.world, [strike]);
 }

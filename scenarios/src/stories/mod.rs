@@ -37,7 +37,7 @@ use crate::stage::{Faults, Shape};
 use std::pin::Pin;
 use stillpoint_reference::mutants::{Mutants, NoMutants};
 use stillpoint_reference::node::Config;
-use stillpoint_sim::{Dice, HostId, RunError, World};
+use stillpoint_sim::{Dice, HostId, RunError, Whom, World};
 
 /// What a story has to work with before the curtain rises.
 pub struct Setting<'a> {
@@ -55,6 +55,14 @@ pub struct Setting<'a> {
     pub seed: u64,
     /// Those of the given points that the same run passes without the story's faults, in order.
     pub rehearse: &'a dyn Fn(&[&'static str]) -> Vec<&'static str>,
+}
+
+impl Setting<'_> {
+    /// This machine, as faults name it.
+    #[must_use]
+    pub fn machine(&self, host: HostId) -> Whom {
+        Whom::Machine(self.world.host(host).name().to_string())
+    }
 }
 
 /// How a story differs in what its clients do, and what is demanded of it beyond the promises.

@@ -2,7 +2,7 @@
 
 use super::{Plot, Setting, Story};
 use crate::report::Phase;
-use crate::stage::Strike;
+use stillpoint_sim::{Fault, Strike};
 
 /// A backup must be AVAILABLE within this time, whoever is slow.
 const AVAILABLE_NS_MAX: u64 = 60_000_000_000;
@@ -17,7 +17,9 @@ pub(super) const STORY: Story = Story {
 };
 
 fn set(it: &Setting<'_>) {
-    let times = it.dice.range(20..51) as u32;
+    let times = it.dice.range(20..51);
     let at_ns = it.dice.range(0..1_000_000_000);
-    it.faults.at(at_ns, *it.dice.pick(it.nodes), Strike::Slowness(times), 0);
+    let node = it.machine(*it.dice.pick(it.nodes));
+    let burdens = [Fault::SlowDisk { times }, Fault::SlowLinks { times }];
+    it.faults.place(it.world, burdens.map(|slow| Strike::on(node.clone(), slow).at_ns(at_ns)));
 }

@@ -2,8 +2,9 @@
 
 use super::{Plot, Setting, Story};
 use crate::report::Phase;
-use crate::stage::Strike;
+use crate::stage::{STORE_IS_SILENT, STORE_REFUSES};
 use stillpoint_reference::points;
+use stillpoint_sim::Strike;
 
 /// How long it is gone.
 const GONE_NS: u64 = 60_000_000_000;
@@ -25,7 +26,8 @@ pub(super) const STORY: Story = Story {
 
 fn set(it: &Setting<'_>) {
     let points = [points::CUT_PROBE, points::HOLD_BEGIN, points::CUT_CONFIRM, points::CUT_SEAL];
-    let strike = *it.dice.pick(&[Strike::ObjectsRefuse, Strike::ObjectsSilent]);
+    let fault = it.dice.pick(&[STORE_REFUSES, STORE_IS_SILENT]).clone();
     let &point = it.dice.pick(&points);
-    it.faults.when(it.world, point, 1, strike, GONE_NS);
+    let strike = Strike::of_store(fault).when_passing(&[point], 1).for_ns(GONE_NS);
+    it.faults.place(it.world, [strike]);
 }

@@ -2,8 +2,9 @@
 
 use super::{Plot, Setting, Story};
 use crate::report::Phase;
-use crate::stage::{Strike, draw_down_ns};
+use crate::stage::draw_down_ns;
 use stillpoint_reference::points;
+use stillpoint_sim::{Fault, Strike, Whom};
 
 /// The story.
 pub(super) const STORY: Story = Story {
@@ -19,6 +20,6 @@ fn set(it: &Setting<'_>) {
     let instants = [(points::HOLD_END, partitions), (points::CUT_HELD, partitions)];
     let &(point, times) = it.dice.pick(&instants);
     let nth = 1 + it.dice.range(0..times);
-    let strike = Strike::PowerLossEverywhere;
-    it.faults.when(it.world, point, nth, strike, draw_down_ns(it.dice));
+    let loss = Strike::on(Whom::Everyone, Fault::PowerLoss).when_passing(&[point], nth);
+    it.faults.place(it.world, [loss.for_ns(draw_down_ns(it.dice))]);
 }

@@ -4,7 +4,7 @@
 //! but not yet its name durable. The next process finds the segment. Later the power fails.
 
 use super::{Plot, Setting, Story};
-use crate::stage::Strike;
+use stillpoint_sim::{Fault, Strike, Whom};
 
 /// The story.
 pub(super) const STORY: Story = Story {
@@ -17,9 +17,12 @@ pub(super) const STORY: Story = Story {
 
 fn set(it: &Setting<'_>) {
     for &node in it.nodes {
-        it.faults.at(it.dice.range(100_000..8_000_000), node, Strike::Crash, 1_000_000);
+        let at_ns = it.dice.range(100_000..8_000_000);
+        let crash = Strike::on(it.machine(node), Fault::Crash);
+        it.faults.place(it.world, [crash.at_ns(at_ns).for_ns(1_000_000)]);
     }
     let at_ns = it.dice.range(1_000_000_000..2_500_000_000);
     let down_ns = it.dice.range(50_000_000..500_000_000);
-    it.faults.at(at_ns, it.nodes[0], Strike::PowerLossEverywhere, down_ns);
+    let loss = Strike::on(Whom::Everyone, Fault::PowerLoss);
+    it.faults.place(it.world, [loss.at_ns(at_ns).for_ns(down_ns)]);
 }

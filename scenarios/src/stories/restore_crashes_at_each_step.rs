@@ -7,9 +7,10 @@
 use super::telling::{rehearse, run_natively, tell_as};
 use super::{Plot, Setting, Story};
 use crate::report::{Phase, SeedReport, SeedRequest};
-use crate::stage::{Strike, draw_down_ns, phase_of};
+use crate::stage::{draw_down_ns, phase_of};
 use stillpoint_reference::mutants::NoMutants;
 use stillpoint_reference::points::RESTORE_STEPS;
+use stillpoint_sim::{Fault, Strike, Whom};
 
 /// The story.
 pub(super) const STORY: Story = Story {
@@ -34,7 +35,8 @@ fn set(it: &Setting<'_>) {
 
 /// Crashes the node that does this step of the restore, from 1.
 fn crash_at(it: &Setting<'_>, step: u64) {
-    it.faults.when_any(it.world, RESTORE_STEPS, step, Strike::Crash, draw_down_ns(it.dice));
+    let crash = Strike::on(Whom::Passer, Fault::Crash).when_passing(RESTORE_STEPS, step);
+    it.faults.place(it.world, [crash.for_ns(draw_down_ns(it.dice))]);
 }
 
 /// How often the restore of this run passes a step when nothing crashes.

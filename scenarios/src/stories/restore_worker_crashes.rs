@@ -2,8 +2,9 @@
 
 use super::{Plot, Setting, Story};
 use crate::report::Phase;
-use crate::stage::{Strike, draw_down_ns};
+use crate::stage::draw_down_ns;
 use stillpoint_reference::points;
+use stillpoint_sim::{Fault, Strike};
 
 /// The story.
 pub(super) const STORY: Story = Story {
@@ -24,6 +25,7 @@ fn set(it: &Setting<'_>) {
     ];
     let &(point, times) = it.dice.pick(&steps);
     let nth = 1 + it.dice.range(0..times);
-    let strike = *it.dice.pick(&[Strike::Crash, Strike::PowerLoss]);
-    it.faults.when(it.world, point, nth, strike, draw_down_ns(it.dice));
+    let fault = it.dice.pick(&[Fault::Crash, Fault::PowerLoss]).clone();
+    let strike = Strike::passer_of(point, nth, fault).for_ns(draw_down_ns(it.dice));
+    it.faults.place(it.world, [strike]);
 }

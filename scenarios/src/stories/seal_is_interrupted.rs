@@ -2,8 +2,9 @@
 
 use super::{Plot, Setting, Story};
 use crate::report::Phase;
-use crate::stage::{Strike, draw_down_ns};
+use crate::stage::draw_down_ns;
 use stillpoint_reference::points;
+use stillpoint_sim::{Fault, Strike, Whom};
 
 /// The story.
 pub(super) const STORY: Story = Story {
@@ -16,13 +17,14 @@ pub(super) const STORY: Story = Story {
 
 fn set(it: &Setting<'_>) {
     let strikes = [
-        Strike::Crash,
-        Strike::PowerLoss,
-        Strike::PowerLossOfZone,
-        Strike::PowerLossEverywhere,
-        Strike::Isolation,
-        Strike::Deafness,
+        (Whom::Passer, Fault::Crash),
+        (Whom::Passer, Fault::PowerLoss),
+        (Whom::ZoneOfPasser, Fault::PowerLoss),
+        (Whom::Everyone, Fault::PowerLoss),
+        (Whom::Passer, Fault::CutOff),
+        (Whom::Passer, Fault::Deaf),
     ];
-    let strike = *it.dice.pick(&strikes);
-    it.faults.when(it.world, points::CUT_SEAL, 1, strike, draw_down_ns(it.dice));
+    let (whom, fault) = it.dice.pick(&strikes).clone();
+    let strike = Strike::on(whom, fault).when_passing(&[points::CUT_SEAL], 1);
+    it.faults.place(it.world, [strike.for_ns(draw_down_ns(it.dice))]);
 }

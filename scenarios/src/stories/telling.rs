@@ -5,7 +5,7 @@ use super::verdict::{Evidence, judge};
 use super::{Drive, Plot, Run, Setting, Story, event_log};
 use crate::report::{SeedReport, SeedRequest};
 use crate::stage::workload::identity_of;
-use crate::stage::{BackupTaken, Cluster, Faults, Restored, Schedule, Session, Shape, Transcript};
+use crate::stage::{BackupTaken, Cluster, Faults, Restored, Session, Shape, Transcript};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -27,7 +27,6 @@ struct Scene {
     shape: Shape,
     cluster: Cluster,
     faults: Faults,
-    schedule: Schedule,
     session: Rc<Session>,
     holds: Rc<Holds>,
 }
@@ -64,7 +63,11 @@ fn conclude(story: &Story, request: &SeedRequest, scene: Scene, run: Run<'_>) ->
         (scene.world.clone(), scene.cluster.clone(), Rc::clone(&scene.session));
     let (faults, holds, shape) = (scene.faults.clone(), Rc::clone(&scene.holds), scene.shape);
     let mut played = perform(scene, run);
-    played.faults_missed = faults.are_placed() && faults.struck() == 0;
+    if let Some(what) = played.unfinished.as_ref().filter(|_| story.plot.must_end) {
+        let stuck = world.stuck(what, world.now_ns()).to_string();
+        played.stuck = stuck.lines().skip(1).map(str::to_owned).collect();
+    }
+    played.faults_missed = faults.were_missed(&world);
     let told = Told { world: &world, cluster: &cluster, session: &session, played: &played, shape };
     report(story, request, &told, &faults, &holds)
 }
@@ -108,7 +111,7 @@ fn raise<M: Mutants>(
     shape.chains_in_cut = plot.chains_in_cut;
     let transcript = Transcript::default();
     let cluster = Cluster::boot(&world, shape, plot.configure, mutants);
-    let (faults, schedule) = Faults::new(&world, cluster.hosts.clone(), transcript.clone());
+    let faults = Faults::new(&world, transcript.clone());
     set_the_weather(&world, &cluster.hosts);
     let dice = world.dice("story/faults");
     let holds = Holds::watch(&world);
@@ -123,16 +126,16 @@ fn raise<M: Mutants>(
     });
     let sorted = world.dice("story/table").chance(1, 2);
     let session = Session::new(&cluster, shape, sorted, transcript);
-    Scene { world, plot, shape, cluster, faults, schedule, session, holds }
+    Scene { world, plot, shape, cluster, faults, session, holds }
 }
 
 fn perform(scene: Scene, run: Run<'_>) -> Played {
-    let Scene { world, plot, shape, faults, schedule, session, .. } = scene;
+    let Scene { world, plot, shape, faults, session, .. } = scene;
     let outcome: Rc<RefCell<Option<Played>>> = Rc::default();
     let (acted, acting_in) = (Rc::clone(&outcome), world.clone());
     let driver = async move {
         let acting = Acting { world: &acting_in, session: &session, plot, shape, faults: &faults };
-        let played = play(&acting_in, acting.act(), schedule, faults.clone()).await;
+        let played = acting.act().await;
         *acted.borrow_mut() = Some(played);
     };
     match run(&world, RUN_NS_MAX, Box::pin(driver)) {
@@ -168,27 +171,12 @@ pub(super) struct Played {
     pub(super) restored: Vec<(BackupTaken, Restored, Option<Restored>)>,
     /// What could not be done in time.
     pub(super) unfinished: Option<String>,
+    /// What was still broken then, and on what everybody waited, if it had to be done.
+    pub(super) stuck: Vec<String>,
     /// Whether faults were placed and none of them struck: such a run tells nothing of them.
     pub(super) faults_missed: bool,
     /// What the service did that it must not have done, whatever the oracles say.
     pub(super) wrongs: Vec<String>,
-}
-
-/// Plays while what is scheduled is carried out.
-async fn play(
-    world: &World,
-    playing: impl Future<Output = Played>,
-    schedule: Schedule,
-    faults: Faults,
-) -> Played {
-    let mut playing = pin!(playing);
-    let mut scheduled = pin!(schedule.carry_out(world.clone(), faults));
-    poll_fn(|cx| {
-        // The schedule never ends.
-        let _ = scheduled.as_mut().poll(cx);
-        playing.as_mut().poll(cx)
-    })
-    .await
 }
 
 /// Whoever drives a run.
@@ -281,7 +269,8 @@ impl Acting<'_> {
                 world.driver().sleep(100_000).await;
             }
             let dice = world.dice("story/deletion");
-            let deleted = session.insist_on_deletion(&dice, || self.faults.count_interference());
+            let deleted =
+                session.insist_on_deletion(&dice, || self.faults.count_interference(world));
             (deleted.await, passed(points::BACKUP_AVAILABLE) > available)
         };
         let (backup, (deleted, in_time)) = both(session.back_up(name, source), deleting).await;
@@ -383,7 +372,7 @@ fn report(
         restores_compared: played.restored.len() as u32,
         items_compared: items.filter(|it| identity_of(it).is_some()).count() as u64,
         faults: faults_of(world),
-        faults_by_phase: faults.struck_by_phase(),
+        faults_by_phase: faults.struck_by_phase(world),
         writes_in_cut_min: played.backups.iter().filter_map(|it| it.writes_in_cut_min).min(),
         skew_ns_max: judged.skew_ns_max,
         write_p50_ns: percentile(&latencies_ns, 50),
@@ -417,7 +406,7 @@ fn faults_of(world: &World) -> BTreeMap<String, u64> {
             "net.lost" => "message lost",
             "net.duplicated" => "message twice",
             "net.slow" => "message slow",
-            "net.slow_link" => "link slow",
+            "net.slow_link" | "net.slow_host" => "link slow",
             "disk.slow" => "disk slow",
             "disk.sectors_lost" => "sector lost",
             "disk.names_lost" => "name lost",

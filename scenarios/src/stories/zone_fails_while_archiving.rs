@@ -2,8 +2,9 @@
 
 use super::{Plot, Setting, Story};
 use crate::report::Phase;
-use crate::stage::{Strike, draw_down_ns};
+use crate::stage::draw_down_ns;
 use stillpoint_reference::points;
+use stillpoint_sim::{Fault, Strike, Whom};
 
 /// The story.
 pub(super) const STORY: Story = Story {
@@ -20,5 +21,6 @@ fn set(it: &Setting<'_>) {
         points::CUT_SEALED => 1,
         _ => 1 + it.dice.range(0..u64::from(it.shape.nodes)),
     };
-    it.faults.when(it.world, point, nth, Strike::PowerLossOfZone, draw_down_ns(it.dice));
+    let loss = Strike::on(Whom::ZoneOfPasser, Fault::PowerLoss).when_passing(&[point], nth);
+    it.faults.place(it.world, [loss.for_ns(draw_down_ns(it.dice))]);
 }

@@ -2,8 +2,8 @@
 
 use super::{Plot, Setting, Story};
 use crate::report::Phase;
-use crate::stage::Strike;
 use stillpoint_reference::points;
+use stillpoint_sim::{Fault, Strike, Whom};
 
 /// The story.
 pub(super) const STORY: Story = Story {
@@ -23,5 +23,7 @@ fn set(it: &Setting<'_>) {
     ];
     // Evenly over the seeds, so that each place has its share.
     let (point, times) = places[it.seed as usize % places.len()];
-    it.faults.when(it.world, point, 1 + it.dice.range(0..times), Strike::LossOfZone, 0);
+    let nth = 1 + it.dice.range(0..times);
+    let loss = Strike::on(Whom::ZoneOfPasser, Fault::PowerLoss).when_passing(&[point], nth);
+    it.faults.place(it.world, [loss]);
 }

@@ -145,7 +145,7 @@ impl World {
     pub(super) fn lift_fault(&self, number: u64) {
         let lifted = self.core().active.borrow_mut().by_number.remove(&number);
         if let Some(lifted) = lifted {
-            self.note_lifted(number, &lifted.hosts);
+            self.note_lifted(number, &lifted.fault, &lifted.hosts);
             self.undo(lifted);
         }
     }
@@ -190,15 +190,24 @@ impl World {
     pub fn faults_active(&self) -> Vec<String> {
         let active = self.core().active.borrow();
         let lasting = active.by_number.values().filter(|it| it.fault.lasts());
-        lasting.map(|it| self.in_words(&it.fault, &it.hosts)).collect()
+        lasting.map(|it| self.in_words(&it.fault.to_string(), &it.hosts)).collect()
     }
 
-    /// What a fault does to whom.
-    pub(super) fn in_words(&self, fault: &Fault, hosts: &[HostId]) -> String {
-        let names: Vec<_> = hosts.iter().map(|it| self.host(*it).name()).collect();
-        match names.is_empty() {
-            true => fault.to_string(),
-            false => format!("{} {fault}", names.join(", ")),
+    /// What is so of whom; of nobody in particular, it is a sentence already.
+    pub(super) fn in_words(&self, what: &str, hosts: &[HostId]) -> String {
+        let names: Vec<_> = hosts.iter().map(|it| self.host(*it).name().to_string()).collect();
+        let zones: BTreeSet<_> = hosts.iter().map(|it| self.host(*it).zone()).collect();
+        let all = self.machines();
+        let in_zones = all.iter().filter(|it| zones.contains(&self.host(**it).zone())).count();
+        match names.as_slice() {
+            [] => what.to_string(),
+            [name] => format!("{name} {what}"),
+            _ if names.len() == all.len() => format!("every machine {what}"),
+            _ if zones.len() == 1 && names.len() == in_zones => {
+                let zone = zones.first().expect("there is one");
+                format!("{zone} {what}")
+            }
+            _ => format!("each of {} {what}", names.join(", ")),
         }
     }
 }

@@ -5,14 +5,16 @@ use std::fmt;
 use std::rc::Rc;
 
 use super::budget::Spent;
-use super::{Expectation, Lasts, OverBudget, Plan, PlanError, Strike, When, Whom};
+use super::{Expectation, Fault, Lasts, OverBudget, Plan, PlanError, Strike, When, Whom};
 use crate::host::HostId;
 use crate::world::World;
 
 /// A strike of a plan that has struck.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Carried {
-    /// What has happened to whom.
+    /// The fault.
+    pub fault: Fault,
+    /// What has happened to whom, in words.
     pub what: String,
     /// Whom it has struck; nobody is the object store.
     pub hosts: Vec<HostId>,
@@ -20,8 +22,6 @@ pub struct Carried {
     pub at_ns: u64,
     /// When it was lifted.
     pub lifted_ns: Option<u64>,
-    /// Whether there is something to lift.
-    pub lasts: bool,
     /// The phase in which it struck: that of the point at which it was placed, or that of the
     /// moment.
     pub phase: Option<&'static str>,
@@ -39,7 +39,7 @@ pub enum FaultNews {
     },
     /// A fault is lifted.
     Lifted {
-        /// What has happened to whom.
+        /// What is so now, of whom.
         what: String,
     },
     /// A fault was left out, since it goes beyond the budget.
@@ -56,7 +56,7 @@ impl fmt::Display for FaultNews {
         match self {
             Self::Struck { what, at: None } => write!(out, "{what}"),
             Self::Struck { what, at: Some((point, _)) } => write!(out, "{what}, at {point}"),
-            Self::Lifted { what } => write!(out, "over: {what}"),
+            Self::Lifted { what } => write!(out, "{what}"),
             Self::Spared { what, why } => write!(out, "left out: {what} ({why})"),
         }
     }
@@ -190,7 +190,9 @@ impl World {
         let Some(hosts) = self.struck_by(strike, moment) else {
             return;
         };
-        let what = self.in_words(&strike.fault, &hosts);
+        let for_good = strike.lasts == Lasts::ForGood && strike.fault.lasts();
+        let what = format!("{}{}", strike.fault, if for_good { ", for good" } else { "" });
+        let what = self.in_words(&what, &hosts);
         if expectation == Expectation::Survive
             && let Err(why) = self.spend(&strike.fault, &hosts)
         {
@@ -225,28 +227,26 @@ impl World {
         let phase = active.phases.at(moment.map(|it| it.0));
         active.carrying.refusal_allowed |= expectation == Expectation::Refuse;
         active.carrying.struck.push(Carried {
+            fault: strike.fault.clone(),
             what,
             hosts: hosts.to_vec(),
             at_ns: self.now_ns(),
             lifted_ns: None,
-            lasts: strike.fault.lasts(),
             phase,
         });
         active.carrying.struck.len() - 1
     }
 
     /// A fault was lifted, maybe one of a plan.
-    pub(super) fn note_lifted(&self, number: u64, _hosts: &[HostId]) {
-        let what = {
+    pub(super) fn note_lifted(&self, number: u64, fault: &Fault, hosts: &[HostId]) {
+        let carried = {
             let mut active = self.core().active.borrow_mut();
-            let carrying = &mut active.carrying;
-            let place = carrying.numbers.iter().find(|it| it.0 == number).map(|it| it.1);
-            place.map(|it| {
-                carrying.struck[it].lifted_ns = Some(self.now_ns());
-                carrying.struck[it].what.clone()
-            })
+            let Carrying { numbers, struck, .. } = &mut active.carrying;
+            let place = numbers.iter().find(|it| it.0 == number).map(|it| it.1);
+            place.map(|it| struck[it].lifted_ns = Some(self.now_ns()))
         };
-        if let Some(what) = what {
+        if carried.is_some() && fault.lasts() {
+            let what = self.in_words(fault.words_when_over(), hosts);
             self.tell(&FaultNews::Lifted { what });
         }
     }

@@ -84,9 +84,10 @@ impl World {
             self.core().active.borrow_mut().by_number.insert(number, kept);
             return;
         }
+        self.note_lifted(number, &fault, &inside);
         self.undo(Injection { fault: fault.clone(), hosts: inside, net, images: Vec::new() });
         if outside.is_empty() {
-            return self.note_lifted(number, &[]);
+            return;
         }
         let net = self.apply_to_network(&fault, &outside);
         let images = images.into_iter().filter(|it| outside.contains(&it.0)).collect();

@@ -219,6 +219,24 @@ impl Fault {
         )
     }
 
+    /// What is so when it is lifted, as in "node-1 *starts again*".
+    pub(crate) fn words_when_over(&self) -> &'static str {
+        match self {
+            _ if self.keeps_down() => "starts again",
+            Self::Pause => "goes on",
+            Self::CutOff | Self::Deaf | Self::Mute | Self::Flapping { .. } => "is connected again",
+            Self::SlowLinks { .. } | Self::Links(_) => "has its links as before",
+            Self::SetBack => "is set back",
+            Self::ClockOffset { .. }
+            | Self::WallDrift { .. }
+            | Self::MonotonicDrift { .. }
+            | Self::FrozenClock => "has its clock as before",
+            Self::StoreDown(_) => "the object store is back",
+            _ if self.is_of_store() => "the object store is as before",
+            _ => "has its disk as before",
+        }
+    }
+
     pub(crate) fn harm(&self) -> Harm {
         match self {
             Self::SlowLinks { .. }
@@ -295,6 +313,12 @@ impl fmt::Display for Fault {
             Self::FrozenClock => write!(out, "has a wall clock that stands still"),
             Self::StoreDown(ObjectOutage::Refused) => write!(out, "the object store is away"),
             Self::StoreDown(ObjectOutage::Silent) => {
+                write!(out, "the object store answers no request")
+            }
+            Self::StoreBusy { slow_down_per_mille: 1_000, .. } => {
+                write!(out, "the object store turns all requests away")
+            }
+            Self::StoreBusy { timeout_per_mille: 1_000, .. } => {
                 write!(out, "the object store answers no request")
             }
             Self::StoreBusy { .. } => write!(out, "the object store is busy"),
