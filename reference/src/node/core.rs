@@ -246,6 +246,8 @@ pub struct Core<M> {
     /// The last record handed to the log writer, and the last one that is durable.
     pub(super) lsn: u64,
     pub(super) lsn_durable: u64,
+    /// Since when records wait to be durable and none has become so.
+    pub(super) log_waits_from_ns: Option<u64>,
     pub(super) awaiting: VecDeque<(u64, Awaiting)>,
     pub(super) campaigns: BTreeSet<(u64, PartitionId)>,
     pub(super) holds: BTreeSet<(u64, PartitionId)>,
@@ -310,6 +312,7 @@ impl<M: Mutants> Core<M> {
             dropped: BTreeSet::new(),
             lsn,
             lsn_durable: lsn,
+            log_waits_from_ns: None,
             awaiting: VecDeque::new(),
             campaigns: BTreeSet::new(),
             holds: BTreeSet::new(),
@@ -467,10 +470,11 @@ impl<M: Mutants> Core<M> {
                 self.on_call(Caller { node: to, id }, *call, now_ns, out);
             }
             Input::Call(id, to, call) => out.send(to, PeerMessage::Call(id, call)),
-            Input::Persisted(lsn) => self.on_persisted(lsn, now_ns, out),
+            Input::Persisted(lsn) => self.on_persisted(lsn, out),
             Input::Tick => self.on_tick(now_ns, out),
         }
         self.settle(now_ns, out);
+        self.watch_log(now_ns);
     }
 
     /// Carries on until nothing is left that follows from what happened.

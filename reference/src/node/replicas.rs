@@ -71,7 +71,25 @@ impl<M: Mutants> Core<M> {
         }
     }
 
-    pub(super) fn on_persisted(&mut self, lsn: u64, _now_ns: u64, out: &mut Output) {
+    /// Notes since when something waits to be durable and nothing has become so.
+    pub(super) fn watch_log(&mut self, now_ns: u64) {
+        match self.lsn_durable >= self.lsn {
+            true => self.log_waits_from_ns = None,
+            false => drop(self.log_waits_from_ns.get_or_insert(now_ns)),
+        }
+    }
+
+    /// Whether the disk has written nothing of what it was given for the length of a lease: it may
+    /// be full, or stall.
+    fn is_log_stuck(&self, now_ns: u64) -> bool {
+        let lease_ns = self.config.replication.lease_ns;
+        self.log_waits_from_ns.is_some_and(|it| now_ns >= it + lease_ns)
+    }
+
+    pub(super) fn on_persisted(&mut self, lsn: u64, out: &mut Output) {
+        if lsn > self.lsn_durable {
+            self.log_waits_from_ns = None;
+        }
         self.lsn_durable = self.lsn_durable.max(lsn);
         while self.awaiting.front().is_some_and(|(at, _)| *at <= self.lsn_durable) {
             let (_, then) = self.awaiting.pop_front().expect("it was just seen");
@@ -336,7 +354,8 @@ impl<M: Mutants> Core<M> {
 
     fn send_heartbeat(&self, to: NodeId, now_ns: u64, out: &mut Output) {
         let led_digest = self.led_digests.get(&to).copied().unwrap_or(0);
-        let heartbeat = self.liveness.heartbeat(to, now_ns, led_digest);
+        let stuck = self.is_log_stuck(now_ns);
+        let heartbeat = self.liveness.heartbeat(to, now_ns, led_digest, stuck);
         out.send(to, PeerMessage::Heartbeat(heartbeat));
     }
 

@@ -23,9 +23,10 @@ pub struct Heartbeat {
     pub led_digest: u64,
     /// The number of the sender's promise to the receiver; it changes whenever one lapses.
     pub promise: u64,
-    /// Whether the sender has heard the receiver lately. Nobody makes promises to the deaf: such a
-    /// node could neither commit anything nor be deposed.
-    pub hears: bool,
+    /// Whether the sender is fit to lead: it has heard the receiver lately, and what it writes gets
+    /// to its disk. Nobody makes promises to others: such a node could neither commit anything nor
+    /// be deposed.
+    pub fit: bool,
 }
 
 #[derive(Debug, Default)]
@@ -171,14 +172,14 @@ impl Liveness {
         self.promise_ends_ns(node, now_ns).is_some()
     }
 
-    /// The heartbeat to send to `to`.
+    /// The heartbeat to send to `to`, from a node whose log is `stuck` or not.
     #[must_use]
-    pub fn heartbeat(&self, to: NodeId, now_ns: u64, led_digest: u64) -> Heartbeat {
+    pub fn heartbeat(&self, to: NodeId, now_ns: u64, led_digest: u64, stuck: bool) -> Heartbeat {
         let answers = self.peers.get(&to).and_then(|it| it.answers);
         let promise = self.signature(to).promise;
         let heard_ns = self.peers.get(&to).and_then(|it| it.heard_ns);
         let hears = heard_ns.is_some_and(|it| now_ns < it + self.settings.lease_ns);
-        Heartbeat { sent_ns: now_ns, answers, led_digest, promise, hears }
+        Heartbeat { sent_ns: now_ns, answers, led_digest, promise, fit: hears && !stuck }
     }
 
     /// Takes in a heartbeat; one from an old incarnation is ignored. Returns what it changed.
@@ -198,7 +199,7 @@ impl Liveness {
             *peer = Peer { incarnation, promised: peer.promised, ..Peer::default() };
         }
         peer.heard_ns = Some(now_ns);
-        if heartbeat.hears {
+        if heartbeat.fit {
             peer.promise_support(incarnation, heartbeat.sent_ns, now_ns, self.settings.lease_ns);
         }
         let new_promise = heartbeat.promise > peer.promise;

@@ -27,6 +27,24 @@ fn a_write_is_answered_only_once_a_quorum_has_it() {
     assert_eq!(bench.reply(1), Some(&Reply::Written(None)));
 }
 
+/// Full for good, say: its node hears all and is heard by all.
+#[test]
+fn a_leader_whose_disk_writes_nothing_is_replaced_and_comes_back_when_it_does() {
+    let mut bench = Bench::new(3);
+    bench.stalled.insert(0);
+    bench.call(0, 1, put(1, 1, None));
+    bench.advance_ms(3_000);
+    let other = [1, 2].into_iter().find(|&it| bench.lead(it).is_some()).expect("another leads");
+    assert!(bench.lead(0).is_none(), "it has learned of it");
+    bench.call(other, 2, put(2, 2, None));
+    bench.run();
+    assert_eq!(bench.reply(2), Some(&Reply::Written(None)));
+    bench.stalled.clear();
+    bench.isolated.insert(NodeId(other as u16));
+    bench.advance_ms(3_000);
+    assert!([0, 1, 2].into_iter().any(|it| it != other && bench.lead(it).is_some()));
+}
+
 #[test]
 fn a_replaced_entry_is_never_acknowledged() {
     let mut bench = Bench::new(3);

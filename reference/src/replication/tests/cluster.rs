@@ -154,7 +154,7 @@ impl Node {
     pub(super) fn beat(&mut self) {
         let led = if self.replica.is_leader() { self.replica.term().0 } else { 0 };
         for to in self.liveness.peers().collect::<Vec<NodeId>>() {
-            let heartbeat = self.liveness.heartbeat(to, self.now_ns, led);
+            let heartbeat = self.liveness.heartbeat(to, self.now_ns, led, false);
             self.outbox.push((to, Payload::Heartbeat(heartbeat)));
         }
     }

@@ -277,11 +277,11 @@ fn a_promise_counts_from_the_sending_of_what_it_answers_less_the_margin() {
     let (settings, nodes) = (Settings::default(), [NodeId(0), NodeId(1)]);
     let new = |me, now_ns| Liveness::new(me, &nodes, Incarnation(1), now_ns, true, settings);
     let (mut leader, mut follower) = (new(NodeId(0), 0), new(NodeId(1), 0));
-    let first = follower.heartbeat(NodeId(0), 999 * MS, 0);
+    let first = follower.heartbeat(NodeId(0), 999 * MS, 0, false);
     leader.on_heartbeat(NodeId(1), Incarnation(1), &first, 99 * MS);
-    let asked = leader.heartbeat(NodeId(1), 100 * MS, 0);
+    let asked = leader.heartbeat(NodeId(1), 100 * MS, 0, false);
     follower.on_heartbeat(NodeId(0), Incarnation(1), &asked, 1_000 * MS);
-    let answer = follower.heartbeat(NodeId(0), 1_001 * MS, 0);
+    let answer = follower.heartbeat(NodeId(0), 1_001 * MS, 0, false);
     leader.on_heartbeat(NodeId(1), Incarnation(1), &answer, 150 * MS);
     let under = follower.signature(NodeId(0));
     let until_ns = 100 * MS + settings.lease_ns - settings.lease_margin_ns;
@@ -406,7 +406,7 @@ fn nobody_promises_support_to_a_node_that_does_not_hear_them() {
     let (settings, nodes) = (Settings::default(), [NodeId(0), NodeId(1)]);
     let new = |me| Liveness::new(me, &nodes, Incarnation(1), 0, true, settings);
     let (deaf, mut hearing) = (new(NodeId(0)), new(NodeId(1)));
-    let asked = deaf.heartbeat(NodeId(1), 100 * MS, 0);
+    let asked = deaf.heartbeat(NodeId(1), 100 * MS, 0, false);
     hearing.on_heartbeat(NodeId(0), Incarnation(1), &asked, 100 * MS);
     assert!(!hearing.promised(NodeId(0), Incarnation(1), 101 * MS));
 }
