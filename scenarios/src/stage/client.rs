@@ -20,6 +20,11 @@ pub struct Unanswered;
 
 /// After this long at most a client notices that a connection is broken.
 const BROKEN_NS: u64 = 100_000_000;
+/// A router of which nothing was heard for so long after it was asked is not asked any more, and
+/// connections with it are given up, as a load balancer's health checks do it.
+const SILENT_NS: u64 = 20_000_000_000;
+/// After this long it is tried again.
+const TRIED_AGAIN_NS: u64 = 60_000_000_000;
 
 /// All clients of a run; they share one machine and its network.
 #[derive(Clone)]
@@ -27,13 +32,16 @@ pub struct Client {
     host: Host,
     routers: Rc<Vec<HostId>>,
     waiting: Rc<RefCell<BTreeMap<u64, oneshot::Sender<Answer>>>>,
+    /// Since when each router that was asked has said nothing.
+    silent: Rc<RefCell<BTreeMap<HostId, u64>>>,
 }
 
 impl Client {
     /// Clients on `host` that know these routers.
     #[must_use]
     pub fn new(host: Host, routers: Vec<HostId>) -> Self {
-        let client = Self { host, routers: Rc::new(routers), waiting: Rc::default() };
+        let client =
+            Self { host, routers: Rc::new(routers), waiting: Rc::default(), silent: Rc::default() };
         let receiving = client.clone();
         client.host.spawn("client.receive", async move { receiving.receive().await });
         client
@@ -47,13 +55,21 @@ impl Client {
 
     async fn receive(&self) {
         loop {
-            let (_, datagram) = self.host.receive().await;
+            let (from, datagram) = self.host.receive().await;
+            self.silent.borrow_mut().remove(&from);
             if let Ok(Wire::Response { id, response }) = Wire::decode(&datagram)
                 && let Some(waiting) = self.waiting.borrow_mut().remove(&id)
             {
                 let _ = waiting.send(response.map(|it| *it));
             }
         }
+    }
+
+    /// Whether a router has been silent for too long.
+    fn suspects(&self, router: HostId) -> bool {
+        let now_ns = self.host.now_ns();
+        self.silent.borrow_mut().retain(|_, since| now_ns < *since + SILENT_NS + TRIED_AGAIN_NS);
+        self.silent.borrow().get(&router).is_some_and(|since| now_ns >= since + SILENT_NS)
     }
 
     /// Sends a request under the number `id` and waits for at most `patience_ns`.
@@ -69,6 +85,8 @@ impl Client {
         // A connection to a machine that is down is refused at once, so clients pick another.
         let up: Vec<HostId> =
             self.routers.iter().copied().filter(|it| self.host.sees_up(*it)).collect();
+        let sound: Vec<HostId> = up.iter().copied().filter(|it| !self.suspects(*it)).collect();
+        let up = if sound.is_empty() { up } else { sound };
         let pick = self.host.dice("client.router").raw();
         let Some(&router) = up.get((pick % up.len().max(1) as u64) as usize) else {
             self.host.sleep(patience_ns).await;
@@ -76,6 +94,7 @@ impl Client {
         };
         let (sender, receiver) = oneshot::channel();
         self.waiting.borrow_mut().insert(id, sender);
+        self.silent.borrow_mut().entry(router).or_insert(self.host.now_ns());
         self.host.send(router, Wire::Request { id, request: Box::new(request) }.encode());
         let answer = self.await_answer(router, receiver, patience_ns).await;
         self.waiting.borrow_mut().remove(&id);
@@ -95,6 +114,9 @@ impl Client {
             let patience_ns = BROKEN_NS.min(deadline_ns - self.host.now_ns());
             if let Some(answer) = within(&self.host, patience_ns, &mut receiver).await {
                 return answer.ok();
+            }
+            if self.suspects(router) {
+                return None;
             }
         }
         None
