@@ -362,7 +362,7 @@ impl Hosted {
     }
 
     /// What is hosted, as its `Hosted` record had it; none for the metadata group.
-    fn spec(&self, partition: PartitionId) -> Option<HostSpec> {
+    pub(super) fn spec(&self, partition: PartitionId) -> Option<HostSpec> {
         match &self.machine {
             Machine::Partition(it, _) => Some(HostSpec {
                 table: it.table,

@@ -511,6 +511,8 @@ impl<M: Mutants> Core<M> {
                 PeerMessage::Replica(partition, message) => {
                     self.on_replica(from, sender, partition, message, now_ns, out);
                 }
+                PeerMessage::NotHosted(partition) => self.on_not_hosted(from, partition, out),
+                PeerMessage::Host(spec) => self.host(spec, now_ns, out),
                 PeerMessage::Check { round, leads } => self.on_check(from, round, &leads, out),
                 PeerMessage::Checked { round, partitions } => {
                     self.on_checked(from, round, &partitions, now_ns, out);

@@ -73,6 +73,11 @@ pub enum PeerMessage {
     Relinquished(Vec<(PartitionId, Term)>),
     /// Of one replication group.
     Replica(PartitionId, replication::Message),
+    /// The sender hosts no replica of this partition, and was never told to give one up: it was
+    /// away when the others were told to host theirs.
+    NotHosted(PartitionId),
+    /// The receiver is a member of this group and is to host its replica.
+    Host(HostSpec),
     /// Is nobody else elected where I lead in these terms? One round for many partitions.
     Check {
         /// The round.

@@ -127,6 +127,9 @@ impl<M: Mutants> Core<M> {
         now_ns: u64,
         out: &mut Output,
     ) {
+        if from != self.config.me && self.may_host(partition) {
+            return out.send(from, PeerMessage::NotHosted(partition));
+        }
         let sound = self.hosted.get(&partition).is_some_and(|it| it.health == Health::Sound);
         if !sound && matches!(message, Message::TakeOver { .. }) {
             return;
@@ -145,19 +148,33 @@ impl<M: Mutants> Core<M> {
         now_ns: u64,
         out: &mut Output,
     ) {
-        for spec in specs {
-            let known = self.hosted.contains_key(&spec.partition);
-            let gone = self.dropped.contains(&spec.partition);
-            if known || gone || !spec.members.contains(&self.config.me) {
-                continue;
-            }
-            self.insert_partition(&spec);
-            let partition = spec.partition;
-            self.write_log(LogRecord::Hosted(spec), out);
-            self.changed.insert(partition);
-            self.arm_campaign(partition, now_ns, now_ns);
-        }
+        specs.into_iter().for_each(|it| self.host(it, now_ns, out));
         self.answer_when_durable(caller, Reply::Done, out);
+    }
+
+    /// Hosts a replica, unless it is here or was given up.
+    pub(super) fn host(&mut self, spec: HostSpec, now_ns: u64, out: &mut Output) {
+        let partition = spec.partition;
+        if !self.may_host(partition) || !spec.members.contains(&self.config.me) {
+            return;
+        }
+        self.insert_partition(&spec);
+        self.write_log(LogRecord::Hosted(spec), out);
+        self.changed.insert(partition);
+        self.arm_campaign(partition, now_ns, now_ns);
+    }
+
+    fn may_host(&self, partition: PartitionId) -> bool {
+        !self.hosted.contains_key(&partition) && !self.dropped.contains(&partition)
+    }
+
+    /// A member lacks its replica: a table is open once each of its partitions has a quorum, and
+    /// whoever was away then learns of it here. Without, the next loss would be one too many.
+    pub(super) fn on_not_hosted(&self, from: NodeId, partition: PartitionId, out: &mut Output) {
+        let spec = self.hosted.get(&partition).and_then(|it| it.spec(partition));
+        if let Some(spec) = spec.filter(|it| it.members.contains(&from)) {
+            out.send(from, PeerMessage::Host(spec));
+        }
     }
 
     pub(super) fn on_drop(&mut self, caller: Caller, partitions: &[PartitionId], out: &mut Output) {

@@ -23,8 +23,11 @@ pub struct Heartbeat {
     pub led_digest: u64,
     /// The number of the sender's promise to the receiver; it changes whenever one lapses.
     pub promise: u64,
-    /// Whether the sender is fit to lead: it has heard the receiver lately, and what it writes gets
-    /// to its disk. Nobody makes promises to others: such a node could neither commit anything nor
+    /// The newest heartbeat of the receiver that was heard: its incarnation, and its clock at
+    /// sending. It promises nothing, but tells how long the way there and back takes.
+    pub echo: Option<(Incarnation, u64)>,
+    /// Whether the sender is fit to lead: it has heard the receiver lately, promises reach it
+    /// before they are over, and what it writes gets to its disk. Nobody makes promises to others: such a node could neither commit anything nor
     /// be deposed.
     pub fit: bool,
 }
@@ -45,6 +48,10 @@ struct Peer {
     promise: u64,
     /// The heartbeat to answer next.
     answers: Option<(Incarnation, u64)>,
+    /// The newest heartbeat that was heard.
+    echo: Option<(Incarnation, u64)>,
+    /// How long a heartbeat to the peer and its echo took, lately.
+    round_trip_ns: u64,
     /// How many heartbeats in a row showed another idea of who leads what.
     digest_mismatches: u32,
 }
@@ -179,7 +186,15 @@ impl Liveness {
         let promise = self.signature(to).promise;
         let heard_ns = self.peers.get(&to).and_then(|it| it.heard_ns);
         let hears = heard_ns.is_some_and(|it| now_ns < it + self.settings.lease_ns);
-        Heartbeat { sent_ns: now_ns, answers, led_digest, promise, fit: hears && !stuck }
+        let in_time = self.peers.get(&to).is_some_and(|it| it.round_trip_ns < self.usable_ns());
+        let echo = self.peers.get(&to).and_then(|it| it.echo);
+        let fit = hears && in_time && !stuck;
+        Heartbeat { sent_ns: now_ns, answers, led_digest, promise, echo, fit }
+    }
+
+    /// For how long a promise can be used, counted from the heartbeat that it answers.
+    fn usable_ns(&self) -> u64 {
+        self.settings.lease_ns - self.settings.lease_margin_ns
     }
 
     /// Takes in a heartbeat; one from an old incarnation is ignored. Returns what it changed.
@@ -199,6 +214,14 @@ impl Liveness {
             *peer = Peer { incarnation, promised: peer.promised, ..Peer::default() };
         }
         peer.heard_ns = Some(now_ns);
+        if peer.echo.is_none_or(|(_, newest_ns)| heartbeat.sent_ns > newest_ns) {
+            peer.echo = Some((incarnation, heartbeat.sent_ns));
+        }
+        if let Some((mine, sent_ns)) = heartbeat.echo
+            && mine == self.incarnation
+        {
+            peer.round_trip_ns = now_ns.saturating_sub(sent_ns);
+        }
         if heartbeat.fit {
             peer.promise_support(incarnation, heartbeat.sent_ns, now_ns, self.settings.lease_ns);
         }

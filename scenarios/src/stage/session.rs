@@ -372,6 +372,7 @@ impl Session {
             };
             match self.ask(Request::Scan(input), PATIENCE_NS).await {
                 Ok(Ok(Response::Scan(output))) => {
+                    tries = 0;
                     items.extend(output.items);
                     start = output.last_evaluated_key;
                     if start.is_none() {

@@ -188,3 +188,23 @@ fn a_partition_that_was_dropped_is_never_hosted_again() {
     assert!(!bench.core(0).hosted().contains_key(&id), "nobody would drop it again");
     assert!(!bench.core(0).hosted().contains_key(&PartitionId(9)), "its Drop came first");
 }
+
+/// It was down when the table was made, which needs no more than a quorum.
+#[test]
+fn a_member_that_was_away_hosts_its_replica_when_it_is_back() {
+    let mut bench = Bench::new(3);
+    let id = PartitionId(8);
+    let (range, members) = (HashRange { start: 0, end: u64::MAX }, (0..3).map(NodeId).collect());
+    let spec = HostSpec { table: TableId(1), partition: id, range, epoch: EPOCH, members };
+    bench.isolated.insert(NodeId(2));
+    (0..2).for_each(|node| bench.call(node, 1, Call::Host(vec![spec.clone()])));
+    bench.advance_ms(1_000);
+    assert!(!bench.core(2).hosted().contains_key(&id));
+    bench.isolated.clear();
+    bench.advance_ms(1_000);
+    assert!(bench.core(2).hosted().contains_key(&id));
+    bench.isolated.insert(NodeId(0));
+    bench.advance_ms(3_000);
+    let leads = |node: usize| bench.core(node).hosted()[&id].replica.is_leader();
+    assert!(leads(1) || leads(2), "without it the group could do nothing now");
+}

@@ -411,6 +411,28 @@ fn nobody_promises_support_to_a_node_that_does_not_hear_them() {
     assert!(!hearing.promised(NodeId(0), Incarnation(1), 101 * MS));
 }
 
+/// It could not read under such a lease, and nobody else could lead.
+#[test]
+fn nobody_promises_support_to_a_node_that_hears_of_it_too_late() {
+    let (settings, nodes) = (Settings::default(), [NodeId(0), NodeId(1)]);
+    let supported = |way_ns: u64| {
+        let new = |me| Liveness::new(me, &nodes, Incarnation(1), 0, true, settings);
+        let (mut far, mut near) = (new(NodeId(0)), new(NodeId(1)));
+        let mut now_ns = 0;
+        for _ in 0..20 {
+            let answer = near.heartbeat(NodeId(0), now_ns, 0, false);
+            now_ns += way_ns;
+            far.on_heartbeat(NodeId(1), Incarnation(1), &answer, now_ns);
+            let asked = far.heartbeat(NodeId(1), now_ns, 0, false);
+            now_ns += way_ns;
+            near.on_heartbeat(NodeId(0), Incarnation(1), &asked, now_ns);
+        }
+        near.promised(NodeId(0), Incarnation(1), now_ns)
+    };
+    assert!(supported(MS) && supported(50 * MS));
+    assert!(!supported(500 * MS));
+}
+
 #[test]
 fn a_snapshot_with_a_long_tail_is_recorded_in_records_that_a_log_can_hold() {
     let (me, nodes) = (NodeId(1), vec![NodeId(0), NodeId(1)]);
