@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::core::Core;
 use crate::world::World;
 
 type Call = Box<dyn FnOnce(&World)>;
@@ -20,6 +21,17 @@ impl Calls {
     }
 }
 
+impl Core {
+    /// See [`World::at`]; for an instant that is not over.
+    pub(crate) fn call_at(&self, time_ns: u64, call: Call) {
+        let mut calls = self.calls.borrow_mut();
+        let number = calls.made;
+        calls.made += 1;
+        calls.waiting.insert(number, call);
+        self.queue.borrow_mut().push_call(time_ns, number);
+    }
+}
+
 impl World {
     /// Does something to the world at `time_ns` of its time, or at once if that is over: before
     /// any task runs at that instant, and after whatever else happens at it.
@@ -27,12 +39,7 @@ impl World {
     /// The call must not keep a clone of the world, which would then never be freed; it is
     /// handed one.
     pub fn at(&self, time_ns: u64, call: impl FnOnce(&World) + 'static) {
-        let mut calls = self.core().calls.borrow_mut();
-        let number = calls.made;
-        calls.made += 1;
-        calls.waiting.insert(number, Box::new(call));
-        let time_ns = time_ns.max(self.now_ns());
-        self.core().queue.borrow_mut().push_call(time_ns, number);
+        self.core().call_at(time_ns.max(self.now_ns()), Box::new(call));
     }
 
     /// Makes a call whose instant has come.

@@ -324,6 +324,11 @@ impl Streams {
         drawn.map(|(it, hot)| (it.name.to_string(), hot.drawn)).collect()
     }
 
+    /// How many draws there were so far under all names.
+    pub(crate) fn draws_count(&self) -> u64 {
+        self.hot.iter().map(|it| it.drawn).sum()
+    }
+
     pub(crate) fn record(&mut self, on: bool) {
         self.decisions = if on { Some(self.decisions.take().unwrap_or_default()) } else { None };
     }

@@ -100,6 +100,11 @@ impl EventQueue {
         EventId { slot, insertion }
     }
 
+    /// How many events were ever added.
+    pub(crate) fn insertions(&self) -> u64 {
+        self.insertions
+    }
+
     /// When the next event happens. Events that were taken back do not count.
     pub(crate) fn next_time_ns(&mut self) -> Option<u64> {
         while let Some(key) = self.heap.peek() {

@@ -46,6 +46,7 @@ mod dice;
 mod disk;
 mod event;
 mod executor;
+mod explore;
 mod fault;
 mod guest;
 mod hash;
@@ -75,6 +76,9 @@ pub use cpu::BACKGROUND_SLICE_NS;
 pub use dice::{Dice, TapeFit};
 pub use disk::{
     Disk, DiskFaults, DiskSettings, DiskSnapshot, File, Outcomes, POWER_LOSS_TRIES_MAX,
+};
+pub use explore::{
+    Accounting, Astray, Coordinates, CoordinatesError, CrashPoint, Row, Side, Site, Survey, Walk,
 };
 #[cfg(any(test, feature = "proptest"))]
 pub use fault::strategy;

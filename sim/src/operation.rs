@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::core::Core;
 use crate::executor::Task;
+use crate::explore::Walker;
 use crate::host::HostId;
 use crate::world::World;
 
@@ -100,6 +101,8 @@ pub(crate) struct Operations {
     /// Whether there is anything to do at an operation; the rest is behind it.
     watching: Cell<bool>,
     watch: RefCell<Watch>,
+    /// Whoever goes from crash point to crash point, if somebody does.
+    pub(crate) walker: RefCell<Option<Walker>>,
 }
 
 impl Operations {
@@ -130,7 +133,14 @@ impl Operations {
     fn look_whether_to_watch(&self) {
         let watch = self.watch.borrow();
         let idle = watch.armed.is_empty() && watch.doomed.is_empty() && watch.due_after.is_empty();
-        self.watching.set(watch.counting || !idle);
+        let walked = self.walker.borrow().is_some();
+        self.watching.set(watch.counting || walked || !idle);
+    }
+
+    /// Has somebody go from crash point to crash point from now on, or nobody.
+    pub(crate) fn set_walker(&self, walker: Option<Walker>) {
+        *self.walker.borrow_mut() = walker;
+        self.look_whether_to_watch();
     }
 }
 
@@ -147,11 +157,11 @@ impl Core {
         if !self.hosts.borrow()[host.index()].up {
             return false;
         }
-        let Some(crash) = self.operations.count(host, kind) else {
-            return false;
-        };
-        self.die_midway(host, crash);
-        true
+        if let Some(crash) = self.operations.count(host, kind) {
+            self.die_midway(host, crash);
+            return true;
+        }
+        self.walk_comes_to(host, kind)
     }
 
     /// As [`Core::dies_before`], for a disk operation that completes.
@@ -178,10 +188,11 @@ impl Core {
         if self.operations.watching.get() {
             let due = std::mem::take(&mut self.operations.watch.borrow_mut().due_after);
             due.into_iter().for_each(|(host, crash)| self.die_midway(host, crash));
+            self.walk_goes_on();
         }
     }
 
-    fn die_midway(&self, host: HostId, crash: CrashKind) {
+    pub(crate) fn die_midway(&self, host: HostId, crash: CrashKind) {
         let doomed = self.end_process(host, crash);
         self.operations.watch.borrow_mut().doomed.extend(doomed);
         self.complete_crash(host, crash);

@@ -8,6 +8,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::command::conform::ConformArgs;
+use crate::command::explore::ExploreArgs;
 use crate::command::judge::JudgeArgs;
 use crate::command::load::LoadArgs;
 use crate::report::Size;
@@ -35,6 +36,8 @@ pub(super) enum Command {
     Audit(AuditArgs),
     /// Plant bugs and count how often the oracles catch them
     Mutants(MutantsArgs),
+    /// Crash a backup and a restore at every point, with everything that can be left of a disk
+    Explore(ExploreArgs),
     /// Measure the processor time of seeds
     Bench(BenchArgs),
     /// Serve one load with and without backups, and compare what clients waited for
@@ -225,7 +228,7 @@ pub(super) enum TwinFormat {
     Json,
 }
 
-fn seed(text: &str) -> Result<u64, String> {
+pub(super) fn seed(text: &str) -> Result<u64, String> {
     let parsed = match text.strip_prefix("0x") {
         Some(digits) => u64::from_str_radix(digits, 16),
         None => text.parse(),
@@ -251,7 +254,7 @@ fn partitions(text: &str) -> Result<u32, String> {
     whole_number(text, 4_096).map(|partitions| partitions as u32)
 }
 
-fn jobs(text: &str) -> Result<usize, String> {
+pub(super) fn jobs(text: &str) -> Result<usize, String> {
     whole_number(text, 1024).map(|jobs| jobs as usize)
 }
 

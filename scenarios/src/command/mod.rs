@@ -8,6 +8,7 @@ mod args;
 mod audit;
 mod bench;
 mod conform;
+mod explore;
 mod figures;
 mod formats;
 mod host;
@@ -85,6 +86,7 @@ fn dispatch(runner: &dyn Runner, cli: Cli, host: &mut Host<'_>) -> Result<i32, R
         Command::Replay(args) => replay::replay(runner, &args, host),
         Command::Audit(args) => audit::audit(runner, &args, host),
         Command::Mutants(args) => mutants::mutants(runner, &args, host),
+        Command::Explore(args) => explore::explore(runner, &args, host),
         Command::Bench(args) => bench::bench(runner, &args, host),
         Command::Twin(args) => twin::twin(&args, host),
         Command::Load(args) => load::load(&args, host),

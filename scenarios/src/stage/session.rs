@@ -459,6 +459,18 @@ impl Session {
 
     /// Restores a backup into a new table, waits until it is open, and reads all of it.
     pub async fn restore(&self, backup: &BackupTaken, target: &str) -> Option<Restored> {
+        let table = self.restore_until_active(backup, target).await?;
+        let items = self.scan(target).await?;
+        self.note(&format!("Scan {target} -> {} items", items.len()));
+        Some(Restored { table, items })
+    }
+
+    /// Restores a backup into a new table and waits until it is open.
+    pub async fn restore_until_active(
+        &self,
+        backup: &BackupTaken,
+        target: &str,
+    ) -> Option<TableDescription> {
         for _ in 0..TRIES_MAX {
             let input = RestoreTableFromBackupInput::new(target, &backup.arn);
             let answer = self.ask(Request::RestoreTableFromBackup(input), PATIENCE_NS).await;
@@ -475,9 +487,7 @@ impl Session {
                 self.note(&format!("RestoreTableFromBackup {target} -> CREATING"));
                 let table = self.await_active(target).await?;
                 self.note(&format!("DescribeTable {target} -> ACTIVE"));
-                let items = self.scan(target).await?;
-                self.note(&format!("Scan {target} -> {} items", items.len()));
-                return Some(Restored { table, items });
+                return Some(table);
             }
             self.host().sleep(20 * POLL_NS).await;
         }

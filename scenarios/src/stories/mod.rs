@@ -27,6 +27,7 @@ mod seal_is_interrupted;
 mod table_deleted;
 mod telling;
 mod verdict;
+pub mod walked;
 mod zone_fails_while_archiving;
 mod zone_lost_for_good;
 

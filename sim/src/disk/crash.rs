@@ -24,7 +24,7 @@
 
 use super::image::DiskImage;
 use super::names::NameChange;
-use super::sectors::lose_sectors;
+use super::sectors::{Among, lose_sectors};
 
 /// What did not survive.
 #[derive(Default)]
@@ -47,24 +47,24 @@ impl DiskImage {
         match how {
             0 => self.settle(&mut |_| 0, choose),
             3 => self.settle(&mut |n| n - 1, choose),
-            _ => self.settle_one_by_one(choose),
+            _ => self.settle_one_by_one(Among::Versions, choose),
         }
     }
 
     /// The same where each change is chosen for itself: all outcomes, with fewer choices.
-    pub(super) fn settle_one_by_one(&mut self, choose: Choose) -> Losses {
+    pub(super) fn settle_one_by_one(&mut self, among: Among, choose: Choose) -> Losses {
         let names = self.lose_names(choose);
-        self.lose_contents(names, choose)
+        self.lose_contents(names, among, choose)
     }
 
     fn settle(&mut self, of_names: Choose, choose: Choose) -> Losses {
         let names = self.lose_names(of_names);
-        self.lose_contents(names, choose)
+        self.lose_contents(names, Among::Versions, choose)
     }
 
-    fn lose_contents(&mut self, names: u64, choose: Choose) -> Losses {
+    fn lose_contents(&mut self, names: u64, among: Among, choose: Choose) -> Losses {
         self.free_inodes();
-        let sectors = self.inodes.values_mut().map(|it| lose_sectors(it, choose)).sum();
+        let sectors = self.inodes.values_mut().map(|it| lose_sectors(it, among, choose)).sum();
         Losses { sectors, names }
     }
 

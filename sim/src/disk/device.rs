@@ -83,6 +83,19 @@ pub(crate) struct DiskState {
     submitted: u64,
 }
 
+impl DiskState {
+    /// How many operations were submitted, and how many of these are under way: while neither
+    /// changes, nor the medium by a fault, a crash can leave the same things.
+    pub(crate) fn progress(&self) -> (u64, usize) {
+        (self.submitted, self.operations.len())
+    }
+
+    /// Nobody asks any more what was settled.
+    pub(crate) fn unsettle(&mut self) {
+        self.settled = None;
+    }
+}
+
 impl Core {
     fn disk_latency_ns(&self, host: HostId, class: Class) -> u64 {
         let disk = &self.disks.borrow()[host.index()];
@@ -206,10 +219,10 @@ impl Core {
         let mut disks = self.disks.borrow_mut();
         let disk = &mut disks[host.index()];
         disk.stalled_until_ns = 0;
-        let losses = match disk.settled.take() {
-            Some(settled) => {
-                disk.image.replace(&settled.left);
-                settled.losses
+        let losses = match disk.settled.take().and_then(|it| it.left) {
+            Some((left, losses)) => {
+                disk.image.replace(&left);
+                losses
             }
             None => {
                 let mut dice = self.dice.borrow_mut();

@@ -3,8 +3,8 @@
 //!
 //! An outcome follows from a row of choices, taken in this order: whether each operation under
 //! way that changes files happened, in the order of submission; whether each change to names
-//! survived; and, file by file, which truncations and which version of each sector. 0 is always
-//! "nothing was lost". The rows are counted through like an odometer, the last choice fastest.
+//! survived; and, file by file, which truncations and which version of each sector, where versions
+//! of the same bytes are one. 0 is always "nothing was lost". The rows are counted through like an odometer, the last choice fastest.
 //! Rows that end in the same image are one outcome.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -15,8 +15,10 @@ use super::content::Content;
 use super::crash::Losses;
 use super::device::DiskState;
 use super::inode::InodeId;
+use super::sectors::Among;
 use super::snapshot::DiskSnapshot;
 use crate::host::HostId;
+use crate::operation::CrashKind;
 use crate::world::World;
 
 /// How many rows of choices are tried at most to find out what a power loss could leave.
@@ -40,12 +42,18 @@ impl Outcomes {
     }
 }
 
-/// A power loss whose outcome is settled: which operations under way happen, in the order of
-/// submission, and what is left then.
+/// A crash whose outcome is settled: which operations under way happen, in the order of
+/// submission, and what is left then if power is gone too.
 pub(super) struct Settled {
     pub(super) happens: VecDeque<bool>,
-    pub(super) left: DiskSnapshot,
-    pub(super) losses: Losses,
+    pub(super) left: Option<(DiskSnapshot, Losses)>,
+}
+
+/// A power loss that was tried on a copy.
+struct Rehearsed {
+    happens: VecDeque<bool>,
+    left: DiskSnapshot,
+    losses: Losses,
 }
 
 /// Counts through all rows of choices. How many there are to a choice, and how many choices to
@@ -83,7 +91,7 @@ impl Odometer {
 
 impl DiskState {
     /// What comes of these choices; nothing happens to the disk itself.
-    fn rehearse_power_loss(&self, choose: &mut dyn FnMut(u64) -> u64) -> Settled {
+    fn rehearse_power_loss(&self, choose: &mut dyn FnMut(u64) -> u64) -> Rehearsed {
         let mut image = self.image.fork();
         let mut happens = VecDeque::new();
         for operation in self.operations.values() {
@@ -94,8 +102,57 @@ impl DiskState {
             }
         }
         image.close_all();
-        let losses = image.settle_one_by_one(choose);
-        Settled { happens, left: DiskSnapshot::of(&image), losses }
+        let losses = image.settle_one_by_one(Among::Contents, choose);
+        Rehearsed { happens, left: DiskSnapshot::of(&image), losses }
+    }
+
+    /// How many operations are under way that change files.
+    fn changes_under_way(&self) -> usize {
+        self.operations.values().filter(|it| it.changes_files()).count()
+    }
+
+    /// How many different things a crash can do to the disk: see [`World::crash_outcomes`].
+    pub(crate) fn crash_outcomes(&self, crash: CrashKind, max: usize) -> Outcomes {
+        if crash == CrashKind::Power {
+            let (scripts, is_all) = self.scripts(max);
+            let found = scripts.len();
+            return if is_all { Outcomes::Exactly(found) } else { Outcomes::AtLeast(found) };
+        }
+        match u32::try_from(self.changes_under_way()).ok().and_then(|it| 1_usize.checked_shl(it)) {
+            Some(all) if all <= max => Outcomes::Exactly(all),
+            _ => Outcomes::AtLeast(max),
+        }
+    }
+
+    /// Settles the outcome of the crash that follows: false if there is none with this number.
+    pub(crate) fn settle(&mut self, crash: CrashKind, outcome: usize) -> bool {
+        self.settled = match crash {
+            CrashKind::Process => self.settle_process_crash(outcome),
+            CrashKind::Power => self.settle_power_loss(outcome),
+        };
+        self.settled.is_some()
+    }
+
+    /// Each bit of the number says of a change under way, in the order of submission, that it is
+    /// lost.
+    fn settle_process_crash(&self, outcome: usize) -> Option<Settled> {
+        let mut bits = outcome;
+        let mut is_kept = || {
+            let kept = bits & 1 == 0;
+            bits >>= 1;
+            kept
+        };
+        let happens = self.operations.values().map(|it| it.changes_files() && is_kept());
+        let happens = happens.collect();
+        (bits == 0).then_some(Settled { happens, left: None })
+    }
+
+    fn settle_power_loss(&self, outcome: usize) -> Option<Settled> {
+        let (scripts, _) = self.scripts(outcome.saturating_add(1));
+        let mut script = scripts.get(outcome)?.iter().copied();
+        let rehearsed = self.rehearse_power_loss(&mut |_| script.next().unwrap_or(0));
+        let Rehearsed { happens, left, losses } = rehearsed;
+        Some(Settled { happens, left: Some((left, losses)) })
     }
 
     /// The scripts of the outcomes, up to `max` of them, and whether those are all.
@@ -165,11 +222,13 @@ impl World {
     /// Each image differs from all others in what a program finds: directories, paths, bytes,
     /// sectors that cannot be read.
     pub fn power_loss_outcomes(&self, host: HostId, max: usize) -> Outcomes {
-        let (scripts, is_all) = self.core().disks.borrow()[host.index()].scripts(max);
-        match is_all {
-            true => Outcomes::Exactly(scripts.len()),
-            false => Outcomes::AtLeast(scripts.len()),
-        }
+        self.crash_outcomes(host, CrashKind::Power, max)
+    }
+
+    /// The same for a crash of either kind. When a process ends, its operations under way that
+    /// change files happen or do not, each for itself: of `n` there are 2^n outcomes.
+    pub fn crash_outcomes(&self, host: HostId, crash: CrashKind, max: usize) -> Outcomes {
+        self.core().disks.borrow()[host.index()].crash_outcomes(crash, max)
     }
 
     /// Takes the power from a machine as [`World::power_loss`] does, with this outcome of those
@@ -181,19 +240,13 @@ impl World {
     /// # Panics
     /// If there is no such outcome.
     pub fn power_loss_to(&self, host: HostId, outcome: usize) {
-        let settled = {
-            let disk = &self.core().disks.borrow()[host.index()];
-            let (scripts, _) = disk.scripts(outcome.saturating_add(1));
-            assert!(
-                outcome < scripts.len(),
-                "a power loss of {host} has {} outcomes, there is none with the number {outcome}: \
-                 ask `power_loss_outcomes` right before",
-                scripts.len()
-            );
-            let mut script = scripts[outcome].iter().copied();
-            disk.rehearse_power_loss(&mut |_| script.next().unwrap_or(0))
-        };
-        self.core().disks.borrow_mut()[host.index()].settled = Some(settled);
+        let is_settled =
+            self.core().disks.borrow_mut()[host.index()].settle(CrashKind::Power, outcome);
+        assert!(
+            is_settled,
+            "a power loss of {host} has no outcome with the number {outcome}: ask \
+             `power_loss_outcomes` right before"
+        );
         self.power_loss(host);
     }
 }

@@ -33,9 +33,23 @@ impl Version {
     }
 }
 
+/// Between what a choice is made.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Among {
+    /// All versions that a sector had, as the dice choose.
+    Versions,
+    /// Those that can be told apart: of two versions alike only the newest, as where all choices
+    /// are tried and a database writes pages whole of which it changed a few bytes.
+    Contents,
+}
+
 /// Settles what a file holds after a power loss; gives the number of sectors that lost
 /// something. `choose(n)` draws one of `0..n`, where 0 is the newest.
-pub(super) fn lose_sectors(inode: &mut Inode, choose: &mut dyn FnMut(u64) -> u64) -> u64 {
+pub(super) fn lose_sectors(
+    inode: &mut Inode,
+    among: Among,
+    choose: &mut dyn FnMut(u64) -> u64,
+) -> u64 {
     let pending = std::mem::take(&mut inode.pending);
     if pending.is_empty() {
         inode.lose_cache();
@@ -52,8 +66,12 @@ pub(super) fn lose_sectors(inode: &mut Inode, choose: &mut dyn FnMut(u64) -> u64
     let mut chosen = BTreeMap::new();
     for (sector, history) in histories {
         let legal = legal_versions(&history, kept, undone.first().copied());
-        let back = if legal.len() > 1 { choose(legal.len() as u64) as usize } else { 0 };
-        let version = &legal[legal.len() - 1 - back];
+        let back: Vec<&Version> = match among {
+            Among::Versions => legal.iter().rev().collect(),
+            Among::Contents => distinct(legal),
+        };
+        let chosen_back = if back.len() > 1 { choose(back.len() as u64) as usize } else { 0 };
+        let version = back[chosen_back];
         lost += u64::from(version.change != history.last().and_then(|it| it.change));
         chosen.insert(sector, version.bytes.clone());
         // Only what is on the medium goes bad, so no change ever makes a sector so.
@@ -150,6 +168,17 @@ fn legal_versions<'a>(
     &history[from..to.map_or(history.len(), |it| it + 1)]
 }
 
+/// The newest of all versions that are alike, the newest first.
+fn distinct(versions: &[Version]) -> Vec<&Version> {
+    let mut found: Vec<&Version> = Vec::new();
+    for version in versions.iter().rev() {
+        if found.iter().all(|it| (&it.bytes, it.bad) != (&version.bytes, version.bad)) {
+            found.push(version);
+        }
+    }
+    found
+}
+
 /// The file made of the chosen sectors and the durable rest.
 fn assemble(mut content: Vec<u8>, chosen: &BTreeMap<usize, Vec<u8>>) -> Vec<u8> {
     let untouched = (0..content.len().div_ceil(SECTOR)).rev().find(|it| !chosen.contains_key(it));
@@ -186,11 +215,16 @@ mod tests {
 
     /// Everything that a power loss can make of a file, by trying all choices.
     fn outcomes(durable: &[u8], changes: &[Change]) -> BTreeSet<Vec<u8>> {
-        every_outcome(|choose| {
-            let mut inode = inode(durable, changes);
-            lose_sectors(&mut inode, choose);
-            inode.durable.bytes().to_vec()
-        })
+        let among = |among| {
+            every_outcome(|choose| {
+                let mut inode = inode(durable, changes);
+                lose_sectors(&mut inode, among, choose);
+                inode.durable.bytes().to_vec()
+            })
+        };
+        let outcomes = among(Among::Versions);
+        assert_eq!(among(Among::Contents), outcomes, "versions alike can be left out");
+        outcomes
     }
 
     fn write(offset: u64, byte: u8, len: usize) -> Change {
@@ -245,7 +279,7 @@ mod tests {
     fn a_file_that_grew_and_was_cut_is_as_long_as_it_was_cut() {
         // Found by the law below: the growth filled up the last durable sector with zeros.
         let mut inode = inode(&[1; 1000], &[write(2048, 1, 1), Change::SetLen(1024)]);
-        assert_eq!(lose_sectors(&mut inode, &mut |_| 0), 0);
+        assert_eq!(lose_sectors(&mut inode, Among::Versions, &mut |_| 0), 0);
         assert_eq!(inode.durable.len(), 1024);
     }
 
@@ -260,7 +294,7 @@ mod tests {
         fn zeros_lose_nothing(changes in prop::collection::vec(change(), 0..8)) {
             let mut inode = inode(&[1; 1000], &changes);
             let cached = inode.cached.clone();
-            prop_assert_eq!(lose_sectors(&mut inode, &mut |_| 0), 0);
+            prop_assert_eq!(lose_sectors(&mut inode, Among::Versions, &mut |_| 0), 0);
             prop_assert_eq!(&inode.durable, &cached);
             prop_assert_eq!(&inode.cached, &cached);
         }
@@ -278,7 +312,7 @@ mod tests {
             }
             let mut choices = choices.into_iter().cycle();
             let mut inode = inode(&states[0], &changes);
-            lose_sectors(&mut inode, &mut |n| choices.next().expect("it cycles") % n);
+            lose_sectors(&mut inode, Among::Versions, &mut |n| choices.next().expect("it cycles") % n);
             let longest = states.iter().map(Vec::len).max().expect("there is the first");
             prop_assert!(inode.durable.len() <= longest);
             for (at, byte) in inode.durable.bytes().iter().enumerate() {
@@ -295,14 +329,19 @@ mod tests {
         inode.change(write(3, b'y', 2));
         assert_eq!(inode.cached.bytes(), b"xxxyy");
         inode.harden(2);
-        assert_eq!(lose_sectors(&mut inode, &mut |_| unreachable!("all is settled")), 0);
+        assert_eq!(
+            lose_sectors(&mut inode, Among::Versions, &mut |_| unreachable!("all is settled")),
+            0
+        );
         assert_eq!((inode.durable.bytes(), inode.cached.bytes()), (&b"oldyy"[..], &b"oldyy"[..]));
     }
 
     #[test]
     fn a_clean_file_is_left_alone() {
         let mut inode = inode(b"clean", &[]);
-        let lost = lose_sectors(&mut inode, &mut |_| unreachable!("there is nothing to choose"));
+        let lost = lose_sectors(&mut inode, Among::Versions, &mut |_| {
+            unreachable!("there is nothing to choose")
+        });
         assert_eq!((lost, inode.durable.bytes()), (0, &b"clean"[..]));
     }
 }

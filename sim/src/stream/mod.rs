@@ -25,6 +25,7 @@ pub use faults::StreamSettings;
 pub(crate) use transport::Segment;
 
 use self::side::Side;
+use crate::core::Core;
 use crate::host::HostId;
 use crate::wake::WakerSet;
 
@@ -63,4 +64,11 @@ pub(crate) struct Sockets {
 /// The number of the other end.
 fn other(side: u64) -> u64 {
     side ^ 1
+}
+
+impl Core {
+    /// Whether this host has an end of a stream.
+    pub(crate) fn has_streams(&self, host: HostId) -> bool {
+        self.sockets.borrow().sides.values().any(|it| it.host == host)
+    }
 }

@@ -8,6 +8,7 @@ mod disk_faults;
 mod disk_like_linux;
 mod disk_outcomes;
 mod disk_time;
+mod exploring;
 mod fault_plans;
 mod network;
 mod network_faults;
