@@ -2,6 +2,17 @@
 //!
 //! They say *where* a flow is. Nothing reads them back, and no oracle judges by them.
 
+/// Defines the points and the list of them, so that none can be forgotten in it.
+macro_rules! points {
+    ($($(#[$doc:meta])* pub const $name:ident: &str = $text:literal;)*) => {
+        $($(#[$doc])* pub const $name: &str = $text;)*
+
+        /// All points.
+        pub const ALL: &[&str] = &[$($name),*];
+    };
+}
+
+points! {
 /// A coordinator asks who leads the partitions of a table (detail: backup).
 pub const CUT_PROBE: &str = "cut.probe";
 /// A leader appended a marker and began to hold writes (detail: partition).
@@ -70,6 +81,7 @@ pub const DISK_FULL: &str = "log.disk_full";
 pub const DISK_HAS_SPACE: &str = "log.disk_has_space";
 /// A node's log is compacted (detail: bytes that are left of it).
 pub const LOG_COMPACTED: &str = "log.compacted";
+}
 
 /// The steps of a restore, from the request to the open table.
 pub const RESTORE_STEPS: &[&str] = &[
@@ -85,3 +97,17 @@ pub const RESTORE_STEPS: &[&str] = &[
     RESTORE_FINISH,
     RESTORE_OPEN,
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_point_has_a_name_of_its_own() {
+        let names: BTreeSet<&str> = ALL.iter().copied().collect();
+        assert_eq!(names.len(), ALL.len());
+        assert!(RESTORE_STEPS.iter().all(|it| names.contains(it)));
+    }
+}

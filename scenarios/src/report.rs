@@ -8,14 +8,35 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde::Serialize;
+use stillpoint_sim::{Coverage, Muted, Override, Tape, TapeFit};
 
 /// One promise that was broken, and how we know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Failure {
     /// Name of the oracle that raised the alarm.
     pub oracle: String,
+    /// In which way the promise was broken: what two runs have in common that fail for the same
+    /// reason. Names no key, no time and no number.
+    pub kind: String,
     /// The witness, in several lines: the operations and states that cannot both be right.
     pub explanation: String,
+}
+
+impl Failure {
+    /// A failure whose explanation is a sentence: its kind is that sentence, with a `#` for each
+    /// word that has a digit.
+    pub fn new(oracle: &str, explanation: String) -> Failure {
+        let general =
+            |word| if str::contains(word, |it: char| it.is_ascii_digit()) { "#" } else { word };
+        let sentence = explanation.lines().next().unwrap_or_default();
+        let words: Vec<&str> = sentence.split_whitespace().map(general).collect();
+        Failure { oracle: oracle.to_string(), kind: words.join(" "), explanation }
+    }
+
+    /// The promise and the way in which it was broken: runs that share it fail alike.
+    pub fn reason(&self) -> String {
+        format!("{}: {}", self.oracle, self.kind)
+    }
 }
 
 /// What the oracles concluded about one seed.
@@ -120,8 +141,14 @@ pub struct MutantInfo {
 pub struct SeedRequest {
     /// The story's name, one of [`Runner::stories`].
     pub story: &'static str,
-    /// Decides everything that happens in the run.
+    /// Decides everything that happens in the run, but for the departures below.
     pub seed: u64,
+    /// The decisions that have their simplest outcome instead of the seed's.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub muted: Vec<Muted>,
+    /// The decisions that have another outcome than the seed's.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub overrides: Vec<Override>,
     /// How large the cluster is.
     pub size: Size,
     /// The planted bug, one of [`Runner::mutants`]; `None` runs the service as it is.
@@ -133,13 +160,45 @@ pub struct SeedRequest {
 impl SeedRequest {
     /// A small run of the service as it is, without an event log.
     pub fn new(story: &'static str, seed: u64) -> SeedRequest {
-        SeedRequest { story, seed, size: Size::Small, mutant: None, event_log: false }
+        let (muted, overrides) = (Vec::new(), Vec::new());
+        let size = Size::Small;
+        SeedRequest { story, seed, muted, overrides, size, mutant: None, event_log: false }
+    }
+
+    /// The same run as this tape decides it.
+    pub fn on_tape(self, tape: &Tape) -> SeedRequest {
+        let Tape { seed, muted, overrides } = tape.clone();
+        SeedRequest { seed, muted, overrides, ..self }
+    }
+
+    /// Everything that decides the run's world.
+    pub fn tape(&self) -> Tape {
+        let (muted, overrides) = (self.muted.clone(), self.overrides.clone());
+        Tape { seed: self.seed, muted, overrides }
+    }
+
+    /// Whether nothing but the seed decides the run.
+    pub fn is_bare_seed(&self) -> bool {
+        self.muted.is_empty() && self.overrides.is_empty()
     }
 
     /// The one command that shows this run again.
     pub fn replay_command(&self) -> String {
-        let mut line =
-            format!("cargo run --release -- replay --scenario {} --seed {}", self.story, self.seed);
+        self.command("replay")
+    }
+
+    /// The command that makes this run simple, if it fails.
+    pub fn shrink_command(&self) -> String {
+        self.command("shrink")
+    }
+
+    fn command(&self, verb: &str) -> String {
+        let mut line = format!("cargo run --release -- {verb} --scenario {}", self.story);
+        let _ = match self.is_bare_seed() {
+            true => write!(line, " --seed {}", self.seed),
+            // The tape has blanks, and stars that a shell would take for names of files.
+            false => write!(line, " --tape '{}'", self.tape()),
+        };
         if self.size != Size::Small {
             let _ = write!(line, " --size {}", self.size.name());
         }
@@ -193,6 +252,15 @@ pub struct SeedReport {
     pub simulated_ns: u64,
     /// Events of the simulated world.
     pub events: u64,
+    /// How many decisions were taken under each name.
+    #[serde(skip)]
+    pub draws: BTreeMap<String, u64>,
+    /// Which of the request's departures from its seed were asked for.
+    #[serde(skip)]
+    pub tape_fit: TapeFit,
+    /// The points that the service passed, and what was seen of the properties that are claimed.
+    #[serde(skip)]
+    pub coverage: Coverage,
     /// Panics inside simulated nodes. Each was that node's crash; node and message, one line each.
     pub crashes_by_panic: Vec<String>,
     /// What the oracles concluded.
@@ -214,6 +282,9 @@ pub trait Runner: Sync {
     /// A run that must be reported as [`Verdict::Broken`], else the alarm bell does not ring.
     fn canary(&self) -> SeedRequest;
 
+    /// The points that a run may pass: a campaign names those that none did.
+    fn points(&self) -> &'static [&'static str];
+
     /// Makes one run. A panic in here is a bug of the simulation, not of a simulated node.
     fn run(&self, request: &SeedRequest) -> SeedReport;
 }
@@ -234,5 +305,23 @@ mod tests {
             mutated.replay_command(),
             "cargo run --release -- replay --scenario calm --seed 7 --size standard --mutant early"
         );
+    }
+
+    #[test]
+    fn a_run_that_departs_from_its_seed_is_shown_again_by_its_tape() {
+        let tape: Tape = "7 mute=*/net.loss set=a/b[3]:1f".parse().expect("it is one");
+        let request = SeedRequest::new("calm", 1).on_tape(&tape);
+        assert_eq!(request.tape(), tape);
+        assert_eq!(
+            request.shrink_command(),
+            "cargo run --release -- shrink --scenario calm --tape '7 mute=*/net.loss \
+             set=a/b[3]:1f'"
+        );
+    }
+
+    #[test]
+    fn the_kind_of_a_failure_names_no_number_and_no_key() {
+        let failure = Failure::new("in-time", "b-17 was AVAILABLE only 81 ms after\nmore 5".into());
+        assert_eq!(failure.reason(), "in-time: # was AVAILABLE only # ms after");
     }
 }

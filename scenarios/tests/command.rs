@@ -45,10 +45,30 @@ fn stillpoint_at(
         cores: 2,
         progress: false,
     };
-    let words = std::iter::once("stillpoint").chain(line.split_whitespace()).map(OsString::from);
+    let words = std::iter::once("stillpoint".to_string()).chain(words_of(line));
+    let words = words.map(OsString::from);
     let status = execute(runner, words, &mut host);
     let text = |bytes| String::from_utf8(bytes).expect("the command prints UTF-8");
     Seen { status, out: text(out), err: text(err) }
+}
+
+/// The words of a command line as a shell takes them, with single quotes at most.
+fn words_of(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    for (place, part) in line.split('\'').enumerate() {
+        match place % 2 {
+            0 => words.extend(part.split_whitespace().map(str::to_string)),
+            _ => words.push(part.to_string()),
+        }
+    }
+    words
+}
+
+/// The command that stands behind these words in what was printed, without `cargo run`.
+fn command_behind<'a>(words: &str, text: &'a str) -> &'a str {
+    let line = text.lines().find_map(|it| it.trim().strip_prefix(words));
+    let line = line.unwrap_or_else(|| panic!("no line begins with '{words}': {text}"));
+    line.split_once(" -- ").expect("the command follows two dashes").1
 }
 
 fn all_fates() -> Rehearsal {
@@ -194,6 +214,82 @@ fn replay_prints_one_seed_and_its_hash_is_always_the_same() {
 }
 
 #[test]
+fn a_failing_seed_is_made_simple_and_the_printed_command_shows_it_again() {
+    let runner = Rehearsal::of(&[("lossy", Fate::BreaksOnLoss)]);
+    let breaks = |seed: &u64| {
+        let line = format!("replay --scenario lossy --seed {seed}");
+        stillpoint(&runner, &line).out.contains("cut is broken")
+    };
+    let seed = (1..).find(breaks).expect("one in four does");
+    let seen = stillpoint(&runner, &format!("shrink --scenario lossy --seed {seed}"));
+    assert_eq!((seen.status, seen.err.as_str()), (1, ""));
+    snapshot("command_shrink", &seen.out);
+    let again = stillpoint(&runner, command_behind("show it again:", &seen.out));
+    assert_eq!(again.status, 1);
+    assert!(seen.out.ends_with(&again.out), "it ends as the replay does: {}", again.out);
+    assert!(again.out.contains("1 of the tape's 1 overrides matched a draw"), "{}", again.out);
+    let replay = command_behind("show it again:", &seen.out);
+    let more = stillpoint(&runner, &replay.replacen("replay", "shrink", 1));
+    assert!(more.out.contains("1 of 50 decisions matter"), "{}", more.out);
+}
+
+#[test]
+fn shrinking_keeps_to_the_promise_that_was_broken_and_to_its_limits() {
+    let runner = Rehearsal::of(&[("lossy", Fate::BreaksOnLoss)]);
+    let index = |seed: &u64| {
+        let line = format!("replay --scenario lossy --seed {seed}");
+        stillpoint(&runner, &line).out.contains("index is broken")
+    };
+    let seed = (1..).find(index).expect("three in sixteen do");
+    let seen = stillpoint(&runner, &format!("shrink --scenario lossy --seed {seed}"));
+    assert!(
+        seen.out.contains("node-2/net.loss[4] = ") && !seen.out.contains("[7]"),
+        "{}",
+        seen.out
+    );
+    let before = runner.runs.load(Ordering::Relaxed);
+    let seen = stillpoint(&runner, &format!("shrink --scenario lossy --seed {seed} --runs 4"));
+    assert!(seen.out.contains("the search was cut short"), "{}", seen.out);
+    // One more to see that it fails, and one to tell the story of what was found.
+    assert_eq!(runner.runs.load(Ordering::Relaxed) - before, 6);
+    let clock = || runner.runs.load(Ordering::Relaxed) * 1_000_000_000;
+    let line = format!("shrink --scenario lossy --seed {seed} --budget 5");
+    let seen = stillpoint_at(&runner, &line, &clock, &AtomicBool::new(false));
+    assert!(seen.out.contains("(found in 4 runs)"), "{}", seen.out);
+    assert!(seen.out.contains("the search was cut short"), "{}", seen.out);
+}
+
+#[test]
+fn what_does_not_fail_is_not_shrunk() {
+    let seen = stillpoint(&all_fates(), "shrink --scenario cut --seed 3");
+    assert_eq!((seen.status, seen.err.as_str()), (3, ""));
+    assert!(seen.out.starts_with("nothing to shrink: the run is green"), "{}", seen.out);
+    let undecided = stillpoint(&all_fates(), "shrink --scenario indexes --seed 3");
+    assert!(undecided.status == 3 && undecided.out.contains("is undecided (more than 10,000"));
+    let loud = Rehearsal::of(&[("loud", Fate::Panics)]);
+    let seen = stillpoint(&loud, "shrink --scenario loud --seed 2");
+    assert!(seen.status == 2 && seen.err.contains("the dice fell off"), "{}", seen.err);
+}
+
+#[test]
+fn a_campaign_names_what_no_seed_came_by_and_can_demand_it() {
+    let runner = Rehearsal::of(&[("calm", Fate::Holds)]);
+    let seen = stillpoint(&runner, "run --seeds 6");
+    assert_eq!(seen.status, 0);
+    assert!(seen.out.contains("\nnever reached:\n  cut.fails\n"), "{}", seen.out);
+    let one = stillpoint(&runner, "run --seeds 1 --first-seed 3");
+    let all = "never reached:\n  cut.begins, cut.fails, a fault of 'calm' in phase 'seal'\n";
+    assert!(one.out.contains(all), "{}", one.out);
+    let demanded = stillpoint(&runner, "run --seeds 1 --first-seed 3 --require-coverage");
+    assert_eq!(demanded.status, 1);
+    let why = "3 things were never reached";
+    assert!(demanded.out.contains(why), "{}", demanded.out);
+    let json = stillpoint(&runner, "run --seeds 6 --format json --require-coverage");
+    assert!(json.out.contains(r#""held":false"#), "{}", json.out);
+    assert!(json.out.contains(r#""never_reached":["cut.fails"]"#), "{}", json.out);
+}
+
+#[test]
 fn mutants_are_caught_or_named() {
     let runner = Rehearsal::of(&[("calm", Fate::Holds), ("deletes", Fate::Holds)]);
     let seen = stillpoint(&runner, "mutants --seeds 40");
@@ -259,6 +355,12 @@ fn bad_input_is_one_line_that_says_what_is_possible() {
         "replay --scenario cut --seed 1 --mutant none",
         "replay --scenario cut --seed minus",
         "replay --scenario cut",
+        "replay --scenario cut --seed 1 --tape 1",
+        "replay --scenario cut --tape '1 mute=*/net.loss mote=a'",
+        "replay --scenario cut --tape 'mute=a'",
+        "shrink --scenario cut",
+        "shrink --scenario cut --tape '1 set=a/b[0]:g'",
+        "shrink --scenario cut --seed 1 --runs 0",
         "mutants --mutant none",
         "mutants --seeds 4294967295",
         "run --seeds 0",

@@ -40,12 +40,24 @@ fn shown_in(text: &str) -> Vec<Shown> {
             let status = comment.trim().strip_prefix("exit ").map_or(Ok(0), str::parse);
             shown.push(Shown {
                 line_number: place + 1,
-                args: args.split_whitespace().map(str::to_string).collect(),
+                args: words_of(args),
                 status: status.expect("a number follows '# exit'"),
             });
         }
     }
     shown
+}
+
+/// The words of a command line as a shell takes them, with single quotes at most.
+fn words_of(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    for (place, part) in line.split('\'').enumerate() {
+        match place % 2 {
+            0 => words.extend(part.split_whitespace().map(str::to_string)),
+            _ => words.push(part.to_string()),
+        }
+    }
+    words
 }
 
 fn documents() -> Vec<PathBuf> {
@@ -100,13 +112,18 @@ fn every_command_that_is_shown_works() {
 #[test]
 fn commands_are_found_in_console_blocks_only() {
     let text = "$ stillpoint out of a block\n```console\n$ stillpoint list\nits output\n\
-                $ cargo run --release -- run --seeds 0  # exit 2\n$ ls\n```\n\
+                $ cargo run --release -- run --seeds 0  # exit 2\n$ ls\n\
+                $ stillpoint replay --tape '7 mute=*' # exit 1\n```\n\
                 ```rust\n$ stillpoint audit\n```\n";
     let command = |line_number, args: &[&str], status| Shown {
         line_number,
         args: args.iter().map(|it| it.to_string()).collect(),
         status,
     };
-    let expected = [command(3, &["list"], 0), command(5, &["run", "--seeds", "0"], 2)];
+    let expected = [
+        command(3, &["list"], 0),
+        command(5, &["run", "--seeds", "0"], 2),
+        command(7, &["replay", "--tape", "7 mute=*"], 1),
+    ];
     assert_eq!(shown_in(text), expected);
 }

@@ -102,7 +102,7 @@ pub use panics::{PanicReport, is_running_program};
 #[doc(hidden)]
 pub use property::Registered as __Registered;
 pub use property::{Coverage, Property, PropertyKind, Tallies, Tally, Violation, catalog};
-pub use shrink::{DoesNotFail, Shrunk, Trial, shrink};
+pub use shrink::{DoesNotFail, Shrunk, Trial, shrink, shrink_while};
 pub use stream::{Listener, ReadHalf, Stream, StreamSettings, WriteHalf};
 pub use tape::{Muted, Override, Tape, TapeError};
 pub use timer::Sleep;

@@ -81,7 +81,7 @@ impl fmt::Display for Shrunk {
 }
 
 /// A tape lists its decisions one by one if they are not more than this.
-const NAMED_MAX: u64 = 64;
+const NAMED_MAX: u64 = 128;
 
 /// Shrinks a failing tape with at most `runs_max` runs. Fewer runs give a tape that is right,
 /// but less simple.
@@ -91,28 +91,45 @@ const NAMED_MAX: u64 = 64;
 pub fn shrink(
     tape: &Tape,
     runs_max: u64,
-    run: impl FnMut(&Tape) -> Trial,
+    mut run: impl FnMut(&Tape) -> Trial,
 ) -> Result<Shrunk, DoesNotFail> {
-    let mut shrinking = Shrinking { run, runs: 0, runs_max, failure: String::new() };
-    let first = shrinking.make(tape);
-    shrinking.failure = first.failure.clone().ok_or(DoesNotFail)?;
-    let universe = Universe::new(&first.draws);
-    let mut silence = Silence::default();
-    let everything = 0..universe.len();
-    let mut live = Vec::from([everything]);
-    loop {
-        let before = silence.len();
-        live = shrinking.silence(tape, &universe, &mut silence, live);
-        if silence.len() == before || shrinking.is_over() {
-            break;
+    shrink_while(tape, runs_max, |tape| Some(run(tape)))
+}
+
+/// The same where `run` may end the search before that: it gives `None` instead of making a run
+/// when its time is over.
+///
+/// # Errors
+/// The tape does not fail, or not even its own run was made.
+pub fn shrink_while(
+    tape: &Tape,
+    runs_max: u64,
+    run: impl FnMut(&Tape) -> Option<Trial>,
+) -> Result<Shrunk, DoesNotFail> {
+    let draws = BTreeMap::new();
+    let mut shrinking = Shrinking { run, runs: 0, runs_max, failure: String::new(), draws };
+    shrinking.begin(tape)?;
+    let decisions_before = Universe::new(&shrinking.draws).len();
+    let mut tape = tape.clone();
+    let (left, decisions_left) = loop {
+        let universe = Universe::new(&shrinking.draws);
+        let live = shrinking.simplify(&mut tape, &universe);
+        let decisions_left = live.iter().map(|it| it.end - it.start).sum();
+        if decisions_left > NAMED_MAX {
+            break (Vec::new(), decisions_left);
         }
-    }
-    let simpler = universe.tape(tape, &silence);
-    let decisions_left = universe.len() - silence.len();
-    let named = if decisions_left <= NAMED_MAX { universe.named(&simpler, &live) } else { vec![] };
-    let (tape, left) = shrinking.name(tape, simpler, named);
+        let named = universe.named(&tape, &live);
+        if let Some(left) = shrinking.name(&mut tape, &named) {
+            break (left, decisions_left);
+        }
+        // Simpler runs may take decisions under names that no run before them knew.
+        let now_live = Universe::new(&shrinking.draws).departing(&tape);
+        if now_live == live || shrinking.is_over() {
+            break (named, decisions_left);
+        }
+    };
     let Shrinking { runs, failure, .. } = shrinking;
-    Ok(Shrunk { tape, failure, decisions_before: universe.len(), left, decisions_left, runs })
+    Ok(Shrunk { tape, failure, decisions_before, left, decisions_left, runs })
 }
 
 /// Runs that are made, and what they must come to.
@@ -121,12 +138,26 @@ struct Shrinking<R> {
     runs: u64,
     runs_max: u64,
     failure: String,
+    /// The draws of the simplest run so far that failed as it should.
+    draws: BTreeMap<String, u64>,
 }
 
-impl<R: FnMut(&Tape) -> Trial> Shrinking<R> {
-    fn make(&mut self, tape: &Tape) -> Trial {
-        self.runs += 1;
-        (self.run)(tape)
+impl<R: FnMut(&Tape) -> Option<Trial>> Shrinking<R> {
+    fn make(&mut self, tape: &Tape) -> Option<Trial> {
+        let trial = (self.run)(tape);
+        match trial {
+            Some(_) => self.runs += 1,
+            None => self.runs_max = self.runs,
+        }
+        trial
+    }
+
+    /// Makes the first run, and takes from it what all others must come to.
+    fn begin(&mut self, tape: &Tape) -> Result<(), DoesNotFail> {
+        let Trial { failure, draws } = self.make(tape).ok_or(DoesNotFail)?;
+        self.failure = failure.ok_or(DoesNotFail)?;
+        self.draws = draws;
+        Ok(())
     }
 
     fn is_over(&self) -> bool {
@@ -134,7 +165,33 @@ impl<R: FnMut(&Tape) -> Trial> Shrinking<R> {
     }
 
     fn fails_alike(&mut self, tape: &Tape) -> bool {
-        !self.is_over() && self.make(tape).failure.as_ref() == Some(&self.failure)
+        if self.is_over() {
+            return false;
+        }
+        let Some(Trial { failure, draws }) = self.make(tape) else {
+            return false;
+        };
+        let alike = failure.as_ref() == Some(&self.failure);
+        if alike {
+            self.draws = draws;
+        }
+        alike
+    }
+
+    /// Silences what it can of what departs on a tape from its simplest outcome; gives the
+    /// decisions that it could not.
+    fn simplify(&mut self, tape: &mut Tape, universe: &Universe) -> Vec<Range<u64>> {
+        let mut silence = Silence::default();
+        let mut live = universe.departing(tape);
+        loop {
+            let before = silence.len();
+            live = self.silence(tape, universe, &mut silence, live);
+            if silence.len() == before || self.is_over() {
+                break;
+            }
+        }
+        *tape = universe.tape(tape, &silence);
+        live
     }
 
     /// Silences what it can of the given decisions; gives those that it could not.
@@ -166,23 +223,20 @@ impl<R: FnMut(&Tape) -> Trial> Shrinking<R> {
         live
     }
 
-    /// Names the decisions that are left, and brings their values as near to 0 as they go. Then
-    /// the tape depends on no seed any more.
-    fn name(&mut self, base: &Tape, simpler: Tape, named: Vec<Override>) -> (Tape, Vec<Override>) {
-        let mut overrides = base.overrides.clone();
-        overrides
-            .retain(|it| !named.iter().any(|named| (&named.name, named.n) == (&it.name, it.n)));
-        let kept = overrides.len();
-        overrides.extend(named.iter().cloned());
-        let mut tape = Tape { seed: base.seed, muted: vec![Muted::all("*")], overrides };
-        if named.is_empty() || !self.fails_alike(&tape) {
-            return (simpler, named);
+    /// Names the decisions that are left, all others being muted, and brings their values as near
+    /// to 0 as they go. Then the tape depends on no seed any more. Gives nothing, and leaves the
+    /// tape as it is, if other decisions matter too.
+    fn name(&mut self, tape: &mut Tape, named: &[Override]) -> Option<Vec<Override>> {
+        let muted = vec![Muted::all("*")];
+        let mut closed = Tape { seed: tape.seed, muted, overrides: named.to_vec() };
+        if !self.fails_alike(&closed) {
+            return None;
         }
-        for at in kept..tape.overrides.len() {
-            self.narrow(&mut tape, at);
+        for at in 0..closed.overrides.len() {
+            self.narrow(&mut closed, at);
         }
-        let left = tape.overrides[kept..].to_vec();
-        (tape, left)
+        *tape = closed;
+        Some(tape.overrides.clone())
     }
 
     /// Halves the distance to the smallest value that still fails, until what is left of it
@@ -248,6 +302,39 @@ mod tests {
         assert!(text.contains("\n  b/delay[421] = 0.75"), "{text}");
     }
 
+    /// Takes decisions under another name once its `b/way` is silenced, and one of them matters.
+    fn branching(tape: &Tape) -> Trial {
+        let large = |name, n| tape.decision(name, n) >> 63 == 1;
+        let names: &[&str] = if large("b/way", 0) { &["a/x", "b/way"] } else { &["a/x", "c/new"] };
+        let draws = names.iter().map(|name| (name.to_string(), 100)).collect();
+        let fails = large("a/x", 30) && (large("b/way", 0) || large("c/new", 5));
+        Trial { failure: fails.then(|| "lost update".to_string()), draws }
+    }
+
+    #[test]
+    fn decisions_that_only_simpler_runs_take_are_named_too() {
+        let leads_elsewhere = |it: &Tape| {
+            let silent = Tape { muted: vec![Muted::all("b/way")], ..it.clone() };
+            it.decision("b/way", 0) >> 63 == 1
+                && [it, &silent].iter().all(|it| branching(it).failure.is_some())
+        };
+        let tape = (0..).map(Tape::new).find(leads_elsewhere).expect("one in eight does");
+        let shrunk = shrink(&tape, 500, branching).expect("it fails");
+        let left: Vec<(&str, u64)> = shrunk.left.iter().map(|it| (&*it.name, it.n)).collect();
+        assert_eq!(left, [("c/new", 5), ("a/x", 30)]);
+        assert_eq!(shrunk.tape.muted, [Muted::all("*")]);
+        assert_eq!(shrunk.decisions_left, 2);
+        assert!(branching(&shrunk.tape).failure.is_some());
+    }
+
+    #[test]
+    fn what_is_simple_already_takes_few_runs() {
+        let shrunk = shrink(&failing(), 500, trial).expect("it fails");
+        let again = shrink(&shrunk.tape, 500, trial).expect("it fails");
+        assert_eq!(again.left, shrunk.left);
+        assert!(again.runs < 25, "{} runs", again.runs);
+    }
+
     #[test]
     fn another_failure_is_not_the_same() {
         // All zeros fail too, but for another reason.
@@ -262,6 +349,19 @@ mod tests {
             let shrunk = shrink(&failing(), runs_max, trial).expect("it fails");
             assert_eq!(trial(&shrunk.tape).failure.as_deref(), Some("lost update"));
             assert!(shrunk.runs <= runs_max);
+        }
+    }
+
+    #[test]
+    fn a_search_that_is_ended_gives_what_it_has() {
+        for made in 1..60 {
+            let mut left = made;
+            let run = |it: &Tape| {
+                left = u64::checked_sub(left, 1)?;
+                Some(trial(it))
+            };
+            let ended = shrink_while(&failing(), 500, run).expect("it fails");
+            assert_eq!(ended, shrink(&failing(), made, trial).expect("it fails"));
         }
     }
 

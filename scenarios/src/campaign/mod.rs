@@ -5,9 +5,11 @@
 //! the command's. Results never depend on the order in which threads finish.
 
 pub mod audit;
+pub mod gaps;
 pub mod hunt;
 pub mod panics;
 pub mod parting;
 pub mod plan;
 pub mod pool;
+pub mod simplify;
 pub mod tally;

@@ -65,7 +65,7 @@ pub fn run_all(
     each: &mut dyn FnMut(Done),
 ) -> Ending {
     let desk = Desk::new(runner, plan, limits);
-    let mut crashes: Vec<(u64, Crash)> = Vec::new();
+    let mut crashes: Vec<(u64, Box<Crash>)> = Vec::new();
     // Bounded, so that seeds wait for whoever counts them instead of piling up in memory.
     let (sender, receiver) = mpsc::sync_channel(limits.jobs.max(1));
     std::thread::scope(|scope| {
@@ -82,7 +82,7 @@ pub fn run_all(
         }
     });
     match crashes.into_iter().min_by_key(|(index, _)| *index) {
-        Some((_, crash)) => Ending::Crashed(crash),
+        Some((_, crash)) => Ending::Crashed(*crash),
         None => desk.ending(),
     }
 }
@@ -132,7 +132,7 @@ struct Desk<'a> {
     cut_short: AtomicBool,
 }
 
-type Outcome = Result<Done, (u64, Crash)>;
+type Outcome = Result<Done, (u64, Box<Crash>)>;
 
 impl<'a> Desk<'a> {
     fn new(
@@ -175,7 +175,7 @@ impl<'a> Desk<'a> {
             Ok(report) => Ok(Done { index, request, report, busy_ns }),
             Err(message) => {
                 self.crashed.store(true, Ordering::Relaxed);
-                Err((index, Crash { request, message }))
+                Err((index, Box::new(Crash { request, message })))
             }
         }
     }

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use stillpoint_sim::Coverage;
+
 use crate::report::{Failure, Phase, SeedReport, SeedRequest, StoryInfo, Verdict};
 
 /// At most one seed in so many may be vacuous: 5 %.
@@ -108,13 +110,21 @@ pub struct Tally {
     pub alarms: BTreeMap<(usize, String), Alarm>,
     /// Remarks by kind and place of the story.
     pub remarks: BTreeMap<(RemarkKind, usize), Remark>,
+    /// What the seeds of all stories came by.
+    pub coverage: Coverage,
+    /// The points that some seed is to pass.
+    pub points: &'static [&'static str],
+    /// Whether a campaign in which no seed passes one of them has not held.
+    pub coverage_required: bool,
 }
 
 impl Tally {
     /// A tally of these stories, with nothing counted yet.
     pub fn new(stories: Vec<StoryInfo>) -> Tally {
         let stories = stories.into_iter().map(|info| (info, StoryTally::default())).collect();
-        Tally { stories, alarms: BTreeMap::new(), remarks: BTreeMap::new() }
+        let (alarms, remarks) = (BTreeMap::new(), BTreeMap::new());
+        let coverage = Coverage::default();
+        Tally { stories, alarms, remarks, coverage, points: &[], coverage_required: false }
     }
 
     /// Counts one report, whose run took `busy_ns` of real time.
@@ -125,6 +135,7 @@ impl Tally {
         let place = self.stories.iter().position(|(info, _)| info.name == request.story);
         let place = place.expect("a campaign only runs stories of its plan");
         self.stories[place].1.add_figures(report, busy_ns);
+        self.coverage.merge(report.coverage.clone());
         self.add_verdict(place, request, sound_verdict(report));
         if let Some(first) = report.crashes_by_panic.first() {
             self.remark(RemarkKind::CrashByPanic, place, request, first.clone());
@@ -196,6 +207,10 @@ impl Tally {
             Conclusion::TooVacuous
         } else if let Some((name, phase)) = self.missed() {
             Conclusion::PhaseMissed(name, phase)
+        } else if let gaps @ 1.. = self.gaps().len() as u64
+            && self.coverage_required
+        {
+            Conclusion::NotCovered(gaps)
         } else {
             Conclusion::Held
         }
@@ -217,6 +232,11 @@ impl StoryTally {
     pub fn hit_percent(&self, phase: Phase) -> u64 {
         let hit = self.seeds_by_phase.get(&phase).copied().unwrap_or(0);
         hit * 100 / self.seeds.max(1)
+    }
+
+    /// Whether no fault struck in this phase in any seed.
+    pub(super) fn never_struck(&self, phase: Phase) -> bool {
+        self.seeds_by_phase.get(&phase).is_none_or(|seeds| *seeds == 0)
     }
 
     fn misses(&self, phase: Phase) -> bool {
@@ -267,6 +287,8 @@ pub enum Conclusion {
     TooVacuous,
     /// In fewer than 20 % of this story's seeds a fault struck in this phase, its aim.
     PhaseMissed(&'static str, Phase),
+    /// So many things that a seed was to come by were never come by, and that was required.
+    NotCovered(u64),
     /// Every promise held.
     Held,
 }
@@ -295,10 +317,10 @@ pub fn sound_verdict(report: &SeedReport) -> Verdict {
         Verdict::Green if report.items_compared == 0 => {
             Verdict::Vacuous("the restores that were compared were empty".to_string())
         }
-        Verdict::Broken(failures) if failures.is_empty() => Verdict::Broken(vec![Failure {
-            oracle: "(no oracle)".to_string(),
-            explanation: "the run was reported as broken without a witness".to_string(),
-        }]),
+        Verdict::Broken(failures) if failures.is_empty() => Verdict::Broken(vec![Failure::new(
+            "(no oracle)",
+            "the run was reported as broken without a witness".to_string(),
+        )]),
         verdict => verdict.clone(),
     }
 }
@@ -317,6 +339,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use proptest::sample::Index;
+    use stillpoint_sim::TapeFit;
 
     const STORIES: [&str; 2] = ["a", "b"];
 
@@ -350,6 +373,9 @@ mod tests {
             available_ns_max: seed * 5,
             simulated_ns: 1,
             events: 1,
+            draws: BTreeMap::new(),
+            tape_fit: TapeFit::default(),
+            coverage: Coverage::default(),
             crashes_by_panic: Vec::new(),
             verdict,
             transcript: Vec::new(),
@@ -358,10 +384,7 @@ mod tests {
     }
 
     fn verdict(kind: u8, seed: u64) -> Verdict {
-        let failure = |oracle: &str| Failure {
-            oracle: oracle.to_string(),
-            explanation: format!("in seed {seed}"),
-        };
+        let failure = |oracle: &str| Failure::new(oracle, format!("in seed {seed}"));
         match kind {
             0 => Verdict::Green,
             1 => Verdict::Vacuous(format!("why {seed}")),

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use stillpoint_sim::Tape;
 
 use crate::command::conform::ConformArgs;
 use crate::command::explore::ExploreArgs;
@@ -32,6 +33,8 @@ pub(super) enum Command {
     List,
     /// Run one seed and print everything about it
     Replay(ReplayArgs),
+    /// Make a failing seed simple: silence every decision that does not matter to its failure
+    Shrink(ShrinkArgs),
     /// Check that seeds repeat themselves: later, on other threads, in another process or build
     Audit(AuditArgs),
     /// Plant bugs and count how often the oracles catch them
@@ -78,6 +81,10 @@ pub(super) struct RunArgs {
     /// Threads that run seeds [default: one per core]
     #[arg(long, value_name = "N", value_parser = jobs)]
     pub(super) jobs: Option<usize>,
+    /// Fail also if there is something that no seed came by: a point that the service can pass,
+    /// or a phase that a story aims at
+    #[arg(long)]
+    pub(super) require_coverage: bool,
     /// How the report is written
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(super) format: Format,
@@ -97,20 +104,58 @@ pub(super) enum Format {
     Junit,
 }
 
+/// Which run is meant.
 #[derive(Debug, Args)]
-pub(super) struct ReplayArgs {
+pub(super) struct OneArgs {
     /// The story
     #[arg(long, value_name = "NAME")]
     pub(super) scenario: String,
-    /// The seed
-    #[arg(long, value_name = "X", value_parser = seed)]
-    pub(super) seed: u64,
+    #[command(flatten)]
+    pub(super) decided_by: DecidedBy,
     /// How large the simulated cluster is
     #[arg(long, value_enum, default_value_t = Size::Small)]
     pub(super) size: Size,
     /// Plant this bug (see `stillpoint mutants`)
     #[arg(long, value_name = "NAME")]
     pub(super) mutant: Option<String>,
+}
+
+/// What decides a run: one of the two.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(super) struct DecidedBy {
+    /// The seed
+    #[arg(long, value_name = "X", value_parser = seed)]
+    seed: Option<u64>,
+    /// The tape: a seed, and the decisions in which the run departs from it
+    #[arg(long)]
+    tape: Option<Tape>,
+}
+
+impl DecidedBy {
+    /// As a tape, which a bare seed is too.
+    pub(super) fn tape(&self) -> Tape {
+        let bare = Tape::new(self.seed.unwrap_or_default());
+        self.tape.clone().unwrap_or(bare)
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ShrinkArgs {
+    #[command(flatten)]
+    pub(super) one: OneArgs,
+    /// How long the search may last
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    pub(super) budget: u64,
+    /// How many runs it may take
+    #[arg(long, value_name = "N", default_value = "2000", value_parser = at_least_one)]
+    pub(super) runs: u64,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReplayArgs {
+    #[command(flatten)]
+    pub(super) one: OneArgs,
     /// Print every event, or write them to FILE
     #[arg(long, value_name = "FILE", num_args = 0..=1)]
     pub(super) log: Option<Option<PathBuf>>,

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
+use crate::campaign::gaps::Gap;
 use crate::campaign::pool::{Crash, Ending};
 use crate::campaign::tally::{Alarm, Conclusion, RemarkKind, StoryTally, Tally};
 use crate::command::figures::{abbreviated, count, duration, per_second, plural};
@@ -25,6 +26,9 @@ pub(super) struct Summary {
 
 /// Lines of the faults' column are no wider.
 const FAULTS_WIDTH_MAX: usize = 30;
+
+/// Lines that name what was never reached are no wider.
+const GAPS_WIDTH_MAX: usize = 100;
 
 const HEADERS: [&str; 11] = [
     "scenario",
@@ -56,6 +60,7 @@ pub(super) fn text(summary: &Summary) -> String {
         let _ = writeln!(text, "  {}", remark.request.replay_command());
     }
     text.push_str(&alarms(tally));
+    text.push_str(&gaps(tally));
     let _ = writeln!(text, "\n{}", closing_line(summary));
     text
 }
@@ -127,6 +132,7 @@ fn alarms(tally: &Tally) -> String {
             let _ = writeln!(text, "  {line}");
         }
         let _ = writeln!(text, "  show it again: {}", request.replay_command());
+        let _ = writeln!(text, "  make it simple: {}", request.shrink_command());
     }
     let hidden = tally.alarms.len().saturating_sub(ALARMS_SHOWN_MAX);
     if hidden > 0 {
@@ -134,6 +140,27 @@ fn alarms(tally: &Tally) -> String {
             writeln!(text, "\nand {} of other stories or oracles", plural(hidden as u64, "alarm"));
     }
     text
+}
+
+/// What no seed came by.
+fn gaps(tally: &Tally) -> String {
+    let never = never_reached(tally);
+    if never.is_empty() {
+        return String::new();
+    }
+    let listed = listed(never, GAPS_WIDTH_MAX).replace('\n', "\n  ");
+    format!("\nnever reached:\n  {listed}\n")
+}
+
+fn never_reached(tally: &Tally) -> Vec<String> {
+    let words = tally.gaps().into_iter().map(|gap| match gap {
+        Gap::Point(name) => name.to_string(),
+        Gap::Property(it) => {
+            format!("{} \"{}\" at {}:{}", it.kind.name(), it.claim, it.file, it.line)
+        }
+        Gap::Phase(story, phase) => format!("a fault of '{story}' in phase '{}'", phase.name()),
+    });
+    words.collect()
 }
 
 /// What was run, how it ended and what it has shown, in one line.
@@ -171,6 +198,10 @@ fn sentence(conclusion: Conclusion) -> String {
             let phase = phase.name();
             format!("in fewer than 20 % of the seeds of '{name}' a fault struck in phase '{phase}'")
         }
+        Conclusion::NotCovered(gaps) => {
+            let were = if gaps == 1 { "was" } else { "were" };
+            format!("{} {were} never reached", plural(gaps, "thing"))
+        }
         Conclusion::Held => "every promise held".to_string(),
     }
 }
@@ -191,8 +222,8 @@ pub(super) fn json(summary: &Summary) -> String {
         }));
     }
     for alarm in tally.alarms.values() {
-        let replay = alarm.request.replay_command();
-        line(json!({ "kind": "alarm", "alarm": alarm, "replay": replay }));
+        let (replay, shrink) = (alarm.request.replay_command(), alarm.request.shrink_command());
+        line(json!({ "kind": "alarm", "alarm": alarm, "replay": replay, "shrink": shrink }));
     }
     for ((what, _), remark) in &tally.remarks {
         let replay = remark.request.replay_command();
@@ -208,6 +239,7 @@ pub(super) fn json(summary: &Summary) -> String {
             Ending::Interrupted => "interrupted",
             Ending::Crashed(_) => "crashed",
         },
+        "never_reached": never_reached(tally),
         "conclusion": sentence(tally.conclusion()),
         "held": complaint(summary).is_none(),
     }));
@@ -242,7 +274,9 @@ pub(super) fn junit(summary: &Summary) -> String {
     for (place, (info, story)) in tally.stories.iter().enumerate() {
         xml.push_str(&test_case(info.name, story.busy_ns));
         for ((_, oracle), alarm) in tally.alarms.iter().filter(|((at, _), _)| *at == place) {
-            let body = format!("{}\n{}", alarm.failure.explanation, alarm.request.replay_command());
+            let Alarm { request, failure, .. } = alarm;
+            let (replay, shrink) = (request.replay_command(), request.shrink_command());
+            let body = format!("{}\n{replay}\n{shrink}", failure.explanation);
             let (oracle, body) = (escape(oracle), escape(&body));
             let _ = writeln!(xml, "    <failure message=\"{oracle}\">{body}</failure>");
         }

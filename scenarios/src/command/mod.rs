@@ -1,8 +1,8 @@
 //! The command `stillpoint`: reads its arguments, has the campaign do the work, and prints.
 //!
 //! Exit status: 0 every promise held; 1 a promise was broken or could not be shown to hold;
-//! 2 it could not run. Bad input is one line on standard error that says what is wrong and
-//! what is possible.
+//! 2 it could not run; 3 `shrink` found nothing to shrink. Bad input is one line on standard error
+//! that says what is wrong and what is possible.
 
 mod args;
 mod audit;
@@ -18,6 +18,7 @@ mod mutants;
 mod replay;
 mod run;
 mod serve;
+mod shrink;
 mod table;
 mod twin;
 mod verdicts;
@@ -32,6 +33,9 @@ use crate::report::{Runner, StoryInfo};
 
 /// Exit status if the command could not do what it was asked to.
 const COULD_NOT_RUN: i32 = 2;
+
+/// Exit status of `shrink` if the run that it was given breaks no promise.
+const NOTHING_TO_SHRINK: i32 = 3;
 
 /// One line that says why the command cannot go on and what is possible instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +88,7 @@ fn dispatch(runner: &dyn Runner, cli: Cli, host: &mut Host<'_>) -> Result<i32, R
         Command::Run(args) => run::run(runner, &args, host),
         Command::List => list(runner, host),
         Command::Replay(args) => replay::replay(runner, &args, host),
+        Command::Shrink(args) => shrink::shrink(runner, &args, host),
         Command::Audit(args) => audit::audit(runner, &args, host),
         Command::Mutants(args) => mutants::mutants(runner, &args, host),
         Command::Explore(args) => explore::explore(runner, &args, host),

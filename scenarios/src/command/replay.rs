@@ -1,10 +1,11 @@
 //! `stillpoint replay`: one seed, and everything that is known about it.
 
+use std::fs::File;
 use std::io::Write;
 
 use crate::campaign::panics;
 use crate::campaign::tally::sound_verdict;
-use crate::command::args::ReplayArgs;
+use crate::command::args::{OneArgs, ReplayArgs};
 use crate::command::figures::{count, duration};
 use crate::command::run::{crashed, create};
 use crate::command::{Host, Refusal, known};
@@ -16,10 +17,21 @@ pub(super) fn replay(
     args: &ReplayArgs,
     host: &mut Host<'_>,
 ) -> Result<i32, Refusal> {
-    let request = request(runner, args)?;
+    let request = SeedRequest { event_log: args.log.is_some(), ..request_of(runner, &args.one)? };
     let file = args.log.as_ref().and_then(|path| path.as_deref()).map(create).transpose()?;
     let report = panics::catch(|| runner.run(&request))
         .map_err(|message| Refusal(crashed(&request, &message)))?;
+    show(&request, &report, file, host)
+}
+
+/// Prints everything about a run, with its events to `file` if there is one, and returns the
+/// exit status that goes with its verdict.
+pub(super) fn show(
+    request: &SeedRequest,
+    report: &SeedReport,
+    file: Option<File>,
+    host: &mut Host<'_>,
+) -> Result<i32, Refusal> {
     for line in &report.transcript {
         writeln!(host.out, "{line}")?;
     }
@@ -28,32 +40,30 @@ pub(super) fn replay(
         None => host.out.write_all(lines(&report.event_log).as_bytes())?,
     }
     writeln!(host.out)?;
-    for (name, value) in figures(&report) {
+    for (name, value) in figures(request, report) {
         writeln!(host.out, "{name:20} {value}")?;
     }
-    conclude(&report, host)
+    conclude(report, host)
 }
 
-fn request(runner: &dyn Runner, args: &ReplayArgs) -> Result<SeedRequest, Refusal> {
+/// The run that the arguments are about.
+pub(super) fn request_of(runner: &dyn Runner, args: &OneArgs) -> Result<SeedRequest, Refusal> {
     let stories: Vec<_> = runner.stories().iter().map(|story| story.name).collect();
     let mut mutants: Vec<_> = runner.mutants().iter().map(|mutant| mutant.name).collect();
     // The canary's bug is not hunted, since every campaign catches it, but it can be replayed.
     mutants.extend(runner.canary().mutant.filter(|name| !mutants.contains(name)));
     let mutant = args.mutant.as_deref().map(|name| known("mutant", name, &mutants)).transpose()?;
-    Ok(SeedRequest {
-        story: known("scenario", &args.scenario, &stories)?,
-        seed: args.seed,
-        size: args.size,
-        mutant,
-        event_log: args.log.is_some(),
-    })
+    let story = known("scenario", &args.scenario, &stories)?;
+    let tape = args.decided_by.tape();
+    let request = SeedRequest::new(story, tape.seed).on_tape(&tape);
+    Ok(SeedRequest { size: args.size, mutant, ..request })
 }
 
 fn lines(log: &[String]) -> String {
     log.iter().map(|line| format!("{line}\n")).collect()
 }
 
-fn figures(report: &SeedReport) -> Vec<(&str, String)> {
+fn figures<'a>(request: &SeedRequest, report: &'a SeedReport) -> Vec<(&'a str, String)> {
     let mut figures = vec![
         ("scenario", report.story.to_string()),
         ("seed", report.seed.to_string()),
@@ -82,6 +92,9 @@ fn figures(report: &SeedReport) -> Vec<(&str, String)> {
     }
     for crash in &report.crashes_by_panic {
         figures.push(("node panicked", crash.clone()));
+    }
+    if !request.is_bare_seed() {
+        figures.push(("tape", report.tape_fit.to_string()));
     }
     figures.push(("hash", format!("{:016x}", report.hash)));
     figures

@@ -32,7 +32,7 @@ pub(super) fn run(
         runs: args.seeds.map(|seeds| seeds * stories.len() as u64),
         size: args.size,
     };
-    let mut tally = Tally::new(stories);
+    let mut tally = Tally::new(stories).covering(runner.points(), args.require_coverage);
     let ending = campaign(runner, &plan, args, host, begun_ns, &mut tally);
     let summary = Summary { tally, ending, elapsed_ns: (host.now_ns)() - begun_ns };
     write_reports(&summary, args.format, file, host)?;

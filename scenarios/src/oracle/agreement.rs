@@ -6,7 +6,7 @@
 //! the log's does not explain. Where the two disagree, the log, the history or a judge is wrong,
 //! and nothing that rests on them may be believed.
 
-use super::witness::Millis;
+use super::witness::{Millis, Witness};
 use super::{Judgement, NAMES, Verdict, judge};
 use crate::history::{CommittedLog, History, Observed};
 
@@ -19,8 +19,16 @@ pub struct Both {
     pub by_history: Judgement,
 }
 
-/// What an alarm says: the name of the promise, and why, in several lines.
-pub type Alarm = (String, String);
+/// A promise that is broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alarm {
+    /// The name of the promise.
+    pub promise: String,
+    /// In which way it is broken: see [`Witness::kind`].
+    pub kind: &'static str,
+    /// Why, in several lines.
+    pub explanation: String,
+}
 
 impl Both {
     /// Judges a backup both ways.
@@ -41,13 +49,15 @@ impl Both {
         for (place, name) in NAMES.iter().enumerate() {
             let (log, history) = (by_log[place].1, by_history[place].1);
             if let Verdict::Violated(witness) = log {
-                alarms.push(((*name).to_owned(), witness.to_string()));
+                alarms.push(violated((*name).to_owned(), witness));
             }
             if let Verdict::Violated(witness) = history {
-                alarms.push((format!("{name} (by history alone)"), witness.to_string()));
+                alarms.push(violated(format!("{name} (by history alone)"), witness));
             }
             if history.violated() && !log.violated() {
-                alarms.push((format!("{name} (the judges disagree)"), disagreement(log, history)));
+                let promise = format!("{name} (the judges disagree)");
+                let explanation = disagreement(log, history);
+                alarms.push(Alarm { promise, kind: DISAGREEMENT, explanation });
             }
         }
         alarms.extend(self.skew_disagreement());
@@ -73,8 +83,18 @@ impl Both {
             let (by_log, by_history) = (Millis(by_log), Millis(by_history));
             format!("  a skew of {by_log} by the log, of {by_history} by history alone")
         };
-        (by_history > by_log).then(|| ("skew (the judges disagree)".to_owned(), what()))
+        (by_history > by_log).then(|| Alarm {
+            promise: "skew (the judges disagree)".to_owned(),
+            kind: DISAGREEMENT,
+            explanation: what(),
+        })
     }
+}
+
+const DISAGREEMENT: &str = "one judge finds what the other rules out";
+
+fn violated(promise: String, witness: &Witness) -> Alarm {
+    Alarm { promise, kind: witness.kind(), explanation: witness.to_string() }
 }
 
 fn disagreement(log: &Verdict, history: &Verdict) -> String {

@@ -21,6 +21,7 @@ pub mod witness;
 mod bykey;
 mod causal;
 mod contents;
+mod kind;
 mod known;
 mod prefix;
 mod span;

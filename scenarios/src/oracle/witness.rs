@@ -350,10 +350,9 @@ impl Differences {
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
-}
 
-impl fmt::Display for Differences {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// Each list with what its entries are.
+    pub(super) fn lists(&self) -> [(&'static str, Vec<String>); 9] {
         let pairs = |list: &[(String, WriteId)]| {
             list.iter().map(|(key, write)| format!("{key} = {write}")).collect::<Vec<_>>()
         };
@@ -362,7 +361,7 @@ impl fmt::Display for Differences {
             .iter()
             .map(|(key, found, owed)| format!("{key} = {found} instead of {owed}"))
             .collect();
-        let lists = [
+        [
             ("missing", pairs(&self.missing)),
             ("extra", pairs(&self.extra)),
             ("wrong version", wrong),
@@ -372,8 +371,13 @@ impl fmt::Display for Differences {
             ("restored more than once", self.twice.clone()),
             ("settings that differ", self.settings.clone()),
             ("different in a second restore", self.second.clone()),
-        ];
-        let lines: Vec<String> = lines_of(&lists);
+        ]
+    }
+}
+
+impl fmt::Display for Differences {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<String> = lines_of(&self.lists());
         write!(f, "{}", lines.join("\n"))
     }
 }

@@ -32,7 +32,7 @@ pub(super) const POLL_NS: u64 = 10_000_000;
 /// Nothing that a story waits for may take longer, or the run proves nothing.
 pub(super) const WAIT_NS_MAX: u64 = 90_000_000_000;
 /// How often CreateBackup or a restore is tried again after an error.
-const TRIES_MAX: u32 = 6;
+const TRIES_MAX: u32 = 16;
 
 /// A backup that was asked for and became AVAILABLE.
 #[derive(Clone, Debug)]

@@ -25,7 +25,7 @@ pub(super) fn weigh(plot: &Plot, verdict: Verdict, played: &Played, session: &Se
 fn unmet(plot: &Plot, played: &Played, session: &Session) -> Vec<Failure> {
     let mut unmet = Vec::new();
     let mut fail = |oracle: &str, explanation: String| {
-        unmet.push(Failure { oracle: oracle.to_owned(), explanation });
+        unmet.push(Failure::new(oracle, explanation));
     };
     if let Some(what) = played.unfinished.as_ref().filter(|_| plot.must_end) {
         let stuck: String = played.stuck.iter().map(|it| format!("\n{it}")).collect();

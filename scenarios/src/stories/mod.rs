@@ -38,6 +38,7 @@ use crate::stage::{Faults, Shape};
 use std::pin::Pin;
 use stillpoint_reference::mutants::{Mutants, NoMutants};
 use stillpoint_reference::node::Config;
+use stillpoint_reference::points;
 use stillpoint_sim::{Dice, HostId, RunError, Whom, World};
 
 /// What a story has to work with before the curtain rises.
@@ -198,6 +199,10 @@ impl Runner for Stories {
 
     fn canary(&self) -> SeedRequest {
         SeedRequest { mutant: Some(CANARY), ..SeedRequest::new(ALL[0].name, 1) }
+    }
+
+    fn points(&self) -> &'static [&'static str] {
+        points::ALL
     }
 
     fn run(&self, request: &SeedRequest) -> SeedReport {

@@ -15,7 +15,7 @@ use std::task::Poll;
 use stillpoint_reference::api::TableDescription;
 use stillpoint_reference::mutants::Mutants;
 use stillpoint_reference::points;
-use stillpoint_sim::{Dice, DiskSettings, HostId, NetSettings, RunError, Tape, World};
+use stillpoint_sim::{Coverage, Dice, DiskSettings, HostId, NetSettings, RunError, World};
 
 /// No run may last longer; what is not done by then proves nothing.
 const RUN_NS_MAX: u64 = 300_000_000_000;
@@ -100,7 +100,7 @@ fn raise<M: Mutants>(
     set: &dyn Fn(&Setting<'_>),
     run: Run<'_>,
 ) -> Scene {
-    let world = World::new(Tape::new(request.seed));
+    let world = World::new(request.tape());
     if request.event_log {
         world.describe_payloads(event_log::describe);
         world.record_events(true);
@@ -381,6 +381,9 @@ fn report(
         available_ns_max: available_ns.max().unwrap_or(0),
         simulated_ns: world.now_ns(),
         events: world.events_count(),
+        draws: world.draws(),
+        tape_fit: world.tape_fit(),
+        coverage: Coverage::of(world),
         crashes_by_panic: judged.panics,
         verdict: weigh(&story.plot, judged.verdict, played, session),
         transcript: session.transcript.lines(),

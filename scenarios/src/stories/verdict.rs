@@ -6,6 +6,7 @@
 use super::telling::Played;
 use crate::history::{CommittedLog, History, Observed, RestoredItem, WriteId};
 use crate::oracle;
+use crate::oracle::agreement::Alarm;
 use crate::report::{Failure, Verdict};
 use crate::stage::contents::Contents;
 use crate::stage::workload::identity_of;
@@ -92,13 +93,16 @@ struct Findings {
 
 impl Findings {
     fn fail(&mut self, oracle: &str, explanation: String) {
-        self.failures.push(Failure { oracle: oracle.to_owned(), explanation });
+        self.failures.push(Failure::new(oracle, explanation));
     }
 
     fn verdict(&mut self, name: &str, verdict: &oracle::Verdict) {
         match verdict {
             oracle::Verdict::Holds => {}
-            oracle::Verdict::Violated(witness) => self.fail(name, witness.to_string()),
+            oracle::Verdict::Violated(witness) => {
+                let (kind, explanation) = (witness.kind().to_owned(), witness.to_string());
+                self.failures.push(Failure { oracle: name.to_owned(), kind, explanation });
+            }
             oracle::Verdict::Undecided(why) => self.undecided = Some(format!("{name}: {why}")),
         }
     }
@@ -107,8 +111,9 @@ impl Findings {
     fn backup(&mut self, history: &History, log: &CommittedLog, observed: &Observed) {
         let both = oracle::Both::judge(history, log, observed);
         self.skew_ns_max = self.skew_ns_max.max(both.by_log.skew_ns);
-        for (name, explanation) in both.alarms() {
-            self.fail(&name, explanation);
+        for Alarm { promise, kind, explanation } in both.alarms() {
+            let kind = kind.to_owned();
+            self.failures.push(Failure { oracle: promise, kind, explanation });
         }
         self.undecided = both.undecided().or(self.undecided.take());
     }

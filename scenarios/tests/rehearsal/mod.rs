@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use stillpoint_scenarios::report::{
     Failure, MutantInfo, Phase, Runner, SeedReport, SeedRequest, Size, StoryInfo, Verdict,
 };
+use stillpoint_sim::{Coverage, Tape, TapeFit, World};
 
 /// Which stories there are, and what their seeds come to.
 pub(crate) struct Rehearsal {
@@ -30,6 +31,9 @@ pub(crate) enum Fate {
     Hollow,
     /// Even seeds are broken.
     Breaks,
+    /// Broken in a seed in which the 8th of 50 messages of node 2 is lost: see [`is_lost`]. Where
+    /// the 5th is, another promise is broken.
+    BreaksOnLoss,
     /// Seed 3 cannot be decided.
     Wavers,
     /// Seed 2 panics.
@@ -85,6 +89,10 @@ impl Runner for Rehearsal {
         SeedRequest { mutant: Some("canary"), ..SeedRequest::new(self.stories[0].0, 2) }
     }
 
+    fn points(&self) -> &'static [&'static str] {
+        &["cut.begins", "cut.ends", "cut.fails"]
+    }
+
     fn run(&self, request: &SeedRequest) -> SeedReport {
         let before = self.runs.fetch_add(1, Ordering::Relaxed);
         let fate = self.fate(request);
@@ -97,6 +105,7 @@ impl Runner for Rehearsal {
             }
             Fate::Hollow => report.items_compared = 0,
             Fate::Breaks if seed.is_multiple_of(2) => report.verdict = broken(seed),
+            Fate::BreaksOnLoss => break_on_loss(&request.tape(), &mut report),
             Fate::Wavers if seed == 3 => {
                 report.verdict = Verdict::Undecided("more than 10,000 orders to try".to_string());
             }
@@ -111,6 +120,24 @@ impl Runner for Rehearsal {
             _ => {}
         }
         report
+    }
+}
+
+/// Whether node 2's message of this number is lost, which happens to one in four.
+fn is_lost(tape: &Tape, message: u64) -> bool {
+    tape.decision("node-2/net.loss", message) >> 62 == 3
+}
+
+fn break_on_loss(tape: &Tape, report: &mut SeedReport) {
+    report.draws = BTreeMap::from([("node-2/net.loss".to_string(), 50)]);
+    let lost = (0..50).filter(|it| is_lost(tape, *it)).count() as u64;
+    report.faults.insert("drop".to_string(), lost);
+    report.events = 1_000 + lost;
+    if is_lost(tape, 7) {
+        report.verdict = broken(tape.seed);
+    } else if is_lost(tape, 4) {
+        let failure = Failure::new("index", "an index is behind".to_string());
+        report.verdict = Verdict::Broken(vec![failure]);
     }
 }
 
@@ -129,12 +156,17 @@ fn drifting_log(before: u64) -> Vec<String> {
 }
 
 fn broken(seed: u64) -> Verdict {
-    Verdict::Broken(vec![Failure {
-        oracle: "cut".to_string(),
-        explanation: format!(
-            "write {seed} was acknowledged before the backup began\nbut is not in it <\"{seed}\">"
-        ),
-    }])
+    let explanation = format!(
+        "write {seed} was acknowledged before the backup began\nbut is not in it <\"{seed}\">"
+    );
+    Verdict::Broken(vec![Failure::new("cut", explanation)])
+}
+
+/// What a world saw in which only this point was passed.
+fn passing(point: &'static str) -> Coverage {
+    let world = World::new(Tape::new(1));
+    world.driver().point(point, 1);
+    Coverage::of(&world)
 }
 
 /// A green report with figures that follow from the seed.
@@ -165,6 +197,9 @@ fn quiet(request: &SeedRequest) -> SeedReport {
         available_ns_max: 12_000_000_000 + seed,
         simulated_ns: 60_000_000_000,
         events: 10_000,
+        draws: BTreeMap::new(),
+        tape_fit: TapeFit { matched: request.overrides.len() as u64, ..TapeFit::default() },
+        coverage: passing(if seed.is_multiple_of(2) { "cut.begins" } else { "cut.ends" }),
         crashes_by_panic: Vec::new(),
         verdict: Verdict::Green,
         transcript: vec![format!("     487 CreateBackup {{ table: \"orders\" }} in seed {seed}")],

@@ -14,6 +14,13 @@ pub struct Coverage {
 }
 
 impl Coverage {
+    /// What one world saw.
+    pub fn of(world: &World) -> Self {
+        let mut coverage = Self::default();
+        coverage.add(world);
+        coverage
+    }
+
     /// Adds what a world saw.
     pub fn add(&mut self, world: &World) {
         self.worlds += 1;

@@ -77,6 +77,21 @@ impl Universe {
         tape
     }
 
+    /// The decisions that a tape leaves to its seed or sets to another value than 0.
+    pub(super) fn departing(&self, tape: &Tape) -> Vec<Range<u64>> {
+        let mut departing: Vec<Range<u64>> = Vec::new();
+        for it in &self.stretches {
+            for live in departing_under(&it.name, it.len, tape) {
+                let live = it.start + live.start..it.start + live.end;
+                match departing.last_mut().filter(|last| last.end == live.start) {
+                    Some(last) => last.end = live.end,
+                    None => departing.push(live),
+                }
+            }
+        }
+        departing
+    }
+
     /// These decisions with the values that they have on a tape.
     pub(super) fn named(&self, tape: &Tape, live: &[Range<u64>]) -> Vec<Override> {
         let name = |decision: u64| {
@@ -86,6 +101,26 @@ impl Universe {
         };
         live.iter().flat_map(|it| it.clone().map(name)).collect()
     }
+}
+
+/// Those of the first `len` draws under a name that a tape does not silence, in order.
+fn departing_under(name: &str, len: u64, tape: &Tape) -> Vec<Range<u64>> {
+    let all = 0..len;
+    let mut live = Vec::from([all]);
+    for Muted { draws, .. } in tape.muted.iter().filter(|it| it.is_about(name)) {
+        let rest =
+            |it: Range<u64>| [it.start..it.end.min(draws.start), it.start.max(draws.end)..it.end];
+        live = live.into_iter().flat_map(rest).filter(|it| !it.is_empty()).collect();
+    }
+    // An override counts more than what mutes its draw.
+    let set = tape.overrides.iter().filter(|it| it.name == name && it.n < len && it.value > 0);
+    for Override { n, .. } in set {
+        if !live.iter().any(|it| it.contains(n)) {
+            live.push(*n..n + 1);
+        }
+    }
+    live.sort_unstable_by_key(|it| it.start);
+    live
 }
 
 /// The decisions that are silenced: ranges that do not touch, by where they begin.
@@ -133,6 +168,20 @@ mod tests {
         assert_eq!(universe.cut(&(0..6)), 4, "between a/x and b/x");
         assert_eq!(universe.cut(&(6..16)), 11);
         assert_eq!(universe.cut(&(2..4)), 3);
+    }
+
+    #[test]
+    fn what_departs_is_what_is_not_muted_and_what_is_set() {
+        let universe = universe();
+        let departing = |tape: &str| {
+            let departing = universe.departing(&tape.parse().expect("it is one"));
+            departing.iter().map(|it| (it.start, it.end)).collect::<Vec<_>>()
+        };
+        assert_eq!(departing("3"), [(0, 17)]);
+        assert_eq!(departing("3 mute=*"), []);
+        assert_eq!(departing("3 mute=a/x[1..3] mute=a/y"), [(0, 1), (3, 6), (16, 17)]);
+        let set = "3 mute=* set=c/y[0]:1 set=a/y[9]:5 set=b/x[1]:0 set=a/x[4]:1";
+        assert_eq!(departing(set), [(15, 17)]);
     }
 
     #[test]

@@ -292,10 +292,8 @@ fn a_log_that_lost_what_clients_saw_is_a_disagreement() {
     let both = Both::judge(&history, &damaged, &observed);
     assert!(both.by_log.p5.holds() && both.by_history.p5.violated(), "{}", both.by_history);
     let alarms = both.alarms();
-    let (_, witnesses) = alarms
-        .iter()
-        .find(|(name, _)| name == "P5 (the judges disagree)")
-        .expect("the two contradict each other");
+    let disagreement = alarms.iter().find(|it| it.promise == "P5 (the judges disagree)");
+    let witnesses = &disagreement.expect("the two contradict each other").explanation;
     assert!(witnesses.contains("by the committed log: holds"), "{witnesses}");
     assert!(witnesses.contains(&lost.to_string()), "{witnesses}");
     assert_eq!(Both::judge(&history, &log, &correct).alarms(), []);
