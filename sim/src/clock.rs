@@ -9,18 +9,19 @@ use crate::host::{Host, HostId, WORLD_EPOCH_MS};
 use crate::world::World;
 
 /// Parts of a nanosecond in which a clock counts, and the rate of a clock that is right.
-const UNITS_PER_NS: i128 = 1_000_000_000;
+const UNITS_PER_NS: i128 = RIGHT as i128;
+const RIGHT: i64 = 1_000_000_000;
 
-/// A line over true time.
+/// A line over true time, small enough for a sleep to touch one line of the cache.
 #[derive(Clone, Debug)]
 pub(crate) struct Clock {
     /// True time of the last bend.
     bent_ns: u64,
     /// What the clock showed then, in nanoseconds and billionths of one.
     shown_ns: i128,
-    shown_units: i128,
+    shown_units: u32,
     /// How many billionths of a nanosecond the clock goes on in a nanosecond of true time.
-    rate: i128,
+    rate: i64,
     frozen: bool,
 }
 
@@ -28,18 +29,18 @@ impl Clock {
     /// A clock that is right but for showing `shown_ns` when the world begins.
     pub(crate) fn starting_at(shown_ns: u64) -> Self {
         let shown_ns = i128::from(shown_ns);
-        Self { bent_ns: 0, shown_ns, shown_units: 0, rate: UNITS_PER_NS, frozen: false }
+        Self { bent_ns: 0, shown_ns, shown_units: 0, rate: RIGHT, frozen: false }
     }
 
     fn units_since_bend(&self, now_ns: u64) -> i128 {
         let rate = if self.frozen { 0 } else { self.rate };
-        self.shown_units + i128::from(now_ns - self.bent_ns) * rate
+        i128::from(self.shown_units) + i128::from(now_ns - self.bent_ns) * i128::from(rate)
     }
 
     /// What the clock shows, in whole nanoseconds.
     pub(crate) fn shown_ns(&self, now_ns: u64) -> i128 {
         // Nearly all clocks are right: no division for them.
-        if self.rate == UNITS_PER_NS && !self.frozen {
+        if self.rate == RIGHT && !self.frozen {
             return self.shown_ns + i128::from(now_ns - self.bent_ns);
         }
         self.shown_ns + self.units_since_bend(now_ns) / UNITS_PER_NS
@@ -56,8 +57,11 @@ impl Clock {
             return u64::MAX;
         }
         let wait_ns = match self.rate {
-            UNITS_PER_NS => away_ns,
-            rate => (away_ns * UNITS_PER_NS - self.shown_units + rate - 1) / rate,
+            RIGHT => away_ns,
+            rate => {
+                let rate = i128::from(rate);
+                (away_ns * UNITS_PER_NS - i128::from(self.shown_units) + rate - 1) / rate
+            }
         };
         u64::try_from(i128::from(self.bent_ns) + wait_ns).unwrap_or(u64::MAX)
     }
@@ -66,14 +70,14 @@ impl Clock {
     fn bend(&mut self, now_ns: u64) {
         let units = self.units_since_bend(now_ns);
         self.shown_ns += units / UNITS_PER_NS;
-        self.shown_units = units % UNITS_PER_NS;
+        self.shown_units = (units % UNITS_PER_NS) as u32;
         self.bent_ns = now_ns;
     }
 
     fn set_drift(&mut self, now_ns: u64, drift_ppb: i64) {
         assert!(drift_ppb > -1_000_000_000, "a clock that runs backwards");
         self.bend(now_ns);
-        self.rate = UNITS_PER_NS + i128::from(drift_ppb);
+        self.rate = RIGHT.saturating_add(drift_ppb);
     }
 
     fn set_frozen(&mut self, now_ns: u64, frozen: bool) {
@@ -101,7 +105,8 @@ pub enum ClockBound {
     Lying,
 }
 
-/// What the world keeps of a machine's clocks.
+/// What the world keeps of a machine's clocks; the one for sleeps comes first in memory.
+#[repr(C)]
 pub(crate) struct Clocks {
     pub(crate) monotonic: Clock,
     /// Shows nanoseconds since the epoch of the world.

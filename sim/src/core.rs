@@ -10,9 +10,9 @@ use std::rc::Rc;
 
 use crate::calls::Calls;
 use crate::dice::{Dice, Streams};
-use crate::disk::DiskState;
+use crate::disk::Disks;
 use crate::event::{Event, EventQueue};
-use crate::executor::{Executor, LocalFuture};
+use crate::executor::{Executor, LocalFuture, Wakee};
 use crate::fault::{Active, Buggified};
 use crate::guest::GuestState;
 use crate::hash::ActorHash;
@@ -37,12 +37,12 @@ pub(crate) struct Core {
     pub(crate) log: RefCell<EventLog>,
     pub(crate) executor: RefCell<Executor>,
     pub(crate) hosts: RefCell<Vec<HostState>>,
-    pub(crate) host_names: RefCell<BTreeSet<String>>,
+    pub(crate) host_names: RefCell<BTreeSet<Rc<str>>>,
     /// Hosts of one zone share its name, so that zones are compared by where it lies.
     pub(crate) zones: RefCell<BTreeSet<Rc<str>>>,
     pub(crate) net: RefCell<NetState>,
-    /// One per host, by its number.
-    pub(crate) disks: RefCell<Vec<DiskState>>,
+    /// By the number of the host.
+    pub(crate) disks: RefCell<Disks>,
     pub(crate) objects: RefCell<ObjectStoreState>,
     pub(crate) calls: RefCell<Calls>,
     pub(crate) points: RefCell<Points>,
@@ -165,17 +165,19 @@ impl Core {
         self.executor.borrow_mut().spawn(host, incarnation, schedule, future);
     }
 
-    /// Lets one event happen.
-    pub(crate) fn happen(&self, insertion: u64, event: Event) {
+    /// A sleep is over.
+    #[inline]
+    pub(crate) fn end_timer(&self, host: HostId, insertion: u64, wakee: &Wakee) {
+        self.emit(host, "timer", &insertion.to_le_bytes());
+        self.executor.borrow().wake(wakee);
+    }
+
+    /// Lets one event happen that is neither frequent nor the world's own affair.
+    pub(crate) fn happen(&self, event: Event) {
         match event {
-            Event::Deliver { from, to, incarnation, payload } => {
-                self.deliver(from, to, incarnation, payload);
+            Event::Deliver { .. } | Event::Timer { .. } | Event::Call { .. } => {
+                unreachable!("the world's loop knows what to do about it")
             }
-            Event::Timer { host, wakee } => {
-                self.emit(host, "timer", &insertion.to_le_bytes());
-                self.executor.borrow().wake(&wakee);
-            }
-            Event::Call { .. } => unreachable!("the world itself makes calls"),
             Event::Disk { host, operation } => {
                 self.dies_before_disk_effect(host, operation);
                 self.complete_disk_operation(host, operation);

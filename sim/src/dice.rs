@@ -7,151 +7,40 @@
 //! Two worlds that are compared can take the instant for the number: see
 //! [`World::draw_by_instant`].
 
+mod block;
+mod departing;
 mod fit;
+mod names;
 mod rare;
+mod stream;
 
 use std::collections::BTreeMap;
+use std::num::NonZero;
 use std::ops::Range;
 use std::rc::Rc;
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::Rng;
-
 use crate::chunks::Chunks;
 use crate::core::Core;
-use crate::tape::{Muted, Override, Tape, generator_of};
+use crate::tape::{Override, Tape};
+use departing::{Departing, MutedNames};
 pub use fit::TapeFit;
-use rare::Rare;
-pub(crate) use rare::{LOG2_DIGITS, minus_log2};
+pub(crate) use names::ActorId;
+use names::{Name, Names};
+pub(crate) use rare::{LOG2_DIGITS, Rare, minus_log2};
+use stream::{GENERATORS_MAX, Hot, Stream};
 
 /// The interned form of a decision name, valid in one world.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct StreamId(u32);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct StreamId(NonZero<u32>);
 
-/// A stream from which less was drawn keeps no generator: most hardly ever give anything, and a
-/// generator takes a third of a kilobyte.
-const COLD_DRAWS: u64 = 4;
-
-/// Draws that are taken from a generator at a time, so that most touch one cache line only.
-const AHEAD: usize = 6;
-
-/// What nearly every draw needs of its stream, and no more: one line of the cache.
-#[repr(align(64))]
-struct Hot {
-    drawn: u64,
-    /// The next `left` draws of the seed, the last of them first.
-    ahead: [u64; AHEAD],
-    left: u8,
-    /// So many draws can be taken without asking whether the tape departs from the seed.
-    plain: u32,
-}
-
-struct Stream {
-    name: Rc<str>,
-    /// Stands behind what was taken ahead, or behind that if draws were passed over since; there
-    /// once the stream is no longer cold.
-    generator: Option<Box<ChaCha8Rng>>,
-    departures: Departures,
-    /// The instant of the last draw, and how many there were at it; with draws by instant.
-    at_instant: (u64, u64),
-}
-
-/// What a tape says of one stream; nothing, mostly.
-struct Departures(Option<Box<Departing>>);
-
-struct Departing {
-    overrides: BTreeMap<u64, u64>,
-    muted: Vec<Range<u64>>,
-}
-
-impl Departures {
-    fn new(overrides: BTreeMap<u64, u64>, muted: Vec<Range<u64>>) -> Self {
-        let departs = !muted.is_empty() || !overrides.is_empty();
-        Self(departs.then(|| Box::new(Departing { overrides, muted })))
+impl StreamId {
+    fn of(index: usize) -> Self {
+        let number = u32::try_from(index + 1).ok().and_then(NonZero::new);
+        Self(number.expect("streams are few"))
     }
 
-    /// How many draws from `n` on the tape leaves alone, as far as that can be counted.
-    fn plain_from(&self, n: u64) -> u32 {
-        let Some(Departing { overrides, muted }) = self.0.as_deref() else {
-            return u32::MAX;
-        };
-        let overridden = overrides.range(n..).next().map(|it| *it.0);
-        let muted = muted.iter().filter(|it| it.end > n).map(|it| it.start.max(n));
-        let next = muted.chain(overridden).min().unwrap_or(u64::MAX);
-        u32::try_from(next - n).unwrap_or(u32::MAX)
-    }
-
-    /// What is drawn instead, and whether that is by an override.
-    fn at(&self, n: u64) -> Option<(u64, bool)> {
-        let Departing { overrides, muted } = &**self.0.as_ref()?;
-        let overridden = overrides.get(&n).map(|it| (*it, true));
-        let is_muted = || muted.iter().any(|it| it.contains(&n));
-        overridden.or_else(|| is_muted().then_some((0, false)))
-    }
-}
-
-impl Stream {
-    /// The seed's value for draw `n`, of which nothing was taken ahead.
-    fn refill(&mut self, hot: &mut Hot, seed: u64) -> u64 {
-        let name = &self.name;
-        let generator = self.generator.get_or_insert_with(|| Box::new(generator_of(seed, name)));
-        // A draw takes one u64, which is two words of the ChaCha stream.
-        let place = u128::from(hot.drawn) * 2;
-        if generator.get_word_pos() != place {
-            generator.set_word_pos(place);
-        }
-        let value = generator.next_u64();
-        if hot.drawn < COLD_DRAWS {
-            self.generator = None;
-            return value;
-        }
-        hot.ahead.iter_mut().rev().for_each(|it| *it = generator.next_u64());
-        hot.left = AHEAD as u8;
-        value
-    }
-
-    /// A value for the next draw at this instant: the generator's, at a place that the instant
-    /// and the draws before it at the same instant name.
-    fn at(&mut self, seed: u64, now_ns: u64) -> u64 {
-        let drawn = if self.at_instant.0 == now_ns { self.at_instant.1 + 1 } else { 0 };
-        self.at_instant = (now_ns, drawn);
-        // A draw takes two words of the stream, whose places are counted in 68 bits.
-        let place = u128::from(now_ns) << 20 | u128::from(drawn & 0xF_FFFF);
-        let name = &self.name;
-        let generator = self.generator.get_or_insert_with(|| Box::new(generator_of(seed, name)));
-        generator.set_word_pos(place << 1);
-        generator.next_u64()
-    }
-}
-
-/// The tape's muted draws, so that many single names cost no more than few.
-struct MutedNames {
-    exact: BTreeMap<String, Vec<Range<u64>>>,
-    patterns: Vec<Muted>,
-}
-
-impl MutedNames {
-    fn new(muted: Vec<Muted>) -> Self {
-        let mut exact: BTreeMap<String, Vec<Range<u64>>> = BTreeMap::new();
-        let (patterns, names): (Vec<Muted>, _) =
-            muted.into_iter().partition(|it| it.names.contains('*'));
-        for it in names {
-            exact.entry(it.names).or_default().push(it.draws);
-        }
-        Self { exact, patterns }
-    }
-
-    fn draws_of(&self, name: &str) -> Vec<Range<u64>> {
-        let patterns = self.patterns.iter().filter(|it| it.is_about(name));
-        let exact = self.exact.get(name).into_iter().flatten();
-        patterns.map(|it| &it.draws).chain(exact).cloned().collect()
-    }
-
-    /// Those that are about no name, where `any` says whether one fits.
-    fn unused(&self, any: impl Fn(&dyn Fn(&str) -> bool) -> bool) -> Vec<String> {
-        let patterns = self.patterns.iter().filter(|it| !any(&|name| it.is_about(name)));
-        let exact = self.exact.keys().filter(|it| !any(&|name| *it == name));
-        patterns.map(|it| &it.names).chain(exact).cloned().collect()
+    fn index(self) -> usize {
+        self.0.get() as usize - 1
     }
 }
 
@@ -160,17 +49,27 @@ pub(crate) struct Streams {
     seed: u64,
     hot: Chunks<Hot>,
     streams: Chunks<Stream>,
-    /// Apart, as those of one sender are asked one after the other.
-    rare: Chunks<Rare>,
-    by_name: BTreeMap<Rc<str>, StreamId>,
+    /// So many of them may still come to keep a generator.
+    generators_left: usize,
+    names: Names,
+    by_name: BTreeMap<Name, StreamId>,
+    /// Names that may be drawn from, by actor: they become streams when they are.
+    announced: Vec<(ActorId, &'static [&'static str])>,
+    /// What the tape says, of the streams of which it says something.
+    departing: BTreeMap<StreamId, Departing>,
     /// The tape's overrides of names that were not yet used.
     overrides: BTreeMap<String, BTreeMap<u64, u64>>,
     overrides_matched: u64,
     muted: MutedNames,
     /// World time, where draws go by it.
     instant_ns: Option<u64>,
+    /// For each stream the instant of the last draw, and how many there were at it; with draws
+    /// by instant.
+    at_instants: Vec<(u64, u64)>,
     /// (stream, n, value) of every draw, while somebody asked for it.
     decisions: Option<Vec<(StreamId, u64, u64)>>,
+    /// Whether draws are recorded, or go by the instant.
+    is_unusual: bool,
 }
 
 impl Streams {
@@ -183,35 +82,58 @@ impl Streams {
             seed: tape.seed,
             hot: Chunks::default(),
             streams: Chunks::default(),
-            rare: Chunks::default(),
+            generators_left: GENERATORS_MAX,
+            names: Names::default(),
             by_name: BTreeMap::new(),
+            announced: Vec::new(),
+            departing: BTreeMap::new(),
             overrides,
             overrides_matched: 0,
             muted: MutedNames::new(tape.muted),
             instant_ns: None,
+            at_instants: Vec::new(),
             decisions: None,
+            is_unusual: false,
         }
     }
 
-    /// The stream of `name`, created at first use.
+    /// The number of an actor, whose name has no `/` in it.
+    pub(crate) fn actor(&mut self, name: &str) -> ActorId {
+        self.names.actor(name)
+    }
+
+    /// The stream of a name, created at first use.
     pub(crate) fn intern(&mut self, name: &str) -> StreamId {
-        if let Some(&stream) = self.by_name.get(name) {
+        let name = self.names.parse(name);
+        self.intern_name(name)
+    }
+
+    /// The stream `<actor>/<concern>`, created at first use.
+    pub(crate) fn intern_of(&mut self, actor: ActorId, concern: &str) -> StreamId {
+        let name = self.names.of(actor, concern);
+        self.intern_name(name)
+    }
+
+    /// Says that there are names which a run may draw from, so that a tape that departs in them
+    /// is of this run. They are interned when that happens.
+    pub(crate) fn announce(&mut self, actor: ActorId, concerns: &'static [&'static str]) {
+        self.announced.push((actor, concerns));
+    }
+
+    fn intern_name(&mut self, name: Name) -> StreamId {
+        if let Some(&stream) = self.by_name.get(&name) {
             return stream;
         }
-        let stream = StreamId(u32::try_from(self.streams.len()).expect("streams are few"));
-        let name: Rc<str> = name.into();
-        let muted = self.muted.draws_of(&name);
-        let overrides = self.overrides.remove(&*name).unwrap_or_default();
-        let departures = Departures::new(overrides, muted);
-        let plain = departures.plain_from(0);
-        self.hot.push(Hot { drawn: 0, ahead: [0; AHEAD], left: 0, plain });
-        self.streams.push(Stream {
-            name: name.clone(),
-            generator: None,
-            departures,
-            at_instant: (0, 0),
-        });
-        self.rare.push(Rare::default());
+        let stream = StreamId::of(self.streams.len());
+        let text = self.names.text(name);
+        let overrides = self.overrides.remove(&text).unwrap_or_default();
+        let muted = self.muted.draws_of(&text);
+        let departs = !muted.is_empty() || !overrides.is_empty();
+        if departs {
+            self.departing.insert(stream, Departing { overrides, muted });
+        }
+        self.hot.push(Hot::new(departs));
+        self.streams.push(Stream::new(self.seed, name, &text));
         self.by_name.insert(name, stream);
         stream
     }
@@ -223,61 +145,84 @@ impl Streams {
 
     pub(crate) fn draw_by_instant(&mut self, now_ns: u64) {
         self.instant_ns = Some(now_ns);
+        self.is_unusual = true;
     }
 
     /// The next raw value of a stream.
+    #[inline]
     pub(crate) fn raw(&mut self, id: StreamId) -> u64 {
-        let hot = &mut self.hot[id.0 as usize];
-        let is_usual = self.instant_ns.is_none() && self.decisions.is_none();
-        if hot.left > 0 && hot.plain > 0 && is_usual {
-            hot.drawn += 1;
-            hot.plain -= 1;
-            hot.left -= 1;
-            return hot.ahead[usize::from(hot.left)];
+        if !self.is_unusual
+            && let Some(value) = self.hot[id.index()].take()
+        {
+            return value;
         }
         self.raw_with_care(id)
     }
 
     /// The same where nothing was taken ahead, or where there is more to it.
     fn raw_with_care(&mut self, id: StreamId) -> u64 {
-        let (hot, stream) = (&mut self.hot[id.0 as usize], &mut self.streams[id.0 as usize]);
-        let n = hot.drawn;
-        // The generator advances under an override too: the draws after it must not shift.
-        let mut value = match self.instant_ns {
-            Some(now_ns) => stream.at(self.seed, now_ns),
-            None if hot.left > 0 => {
-                hot.left -= 1;
-                hot.ahead[usize::from(hot.left)]
+        let n = self.hot[id.index()].drawn();
+        let replaced = self.hot[id.index()].departs().then(|| self.departure(id, n)).flatten();
+        // Draws advance under an override too: those after it must not shift.
+        let value = match (self.instant_ns, replaced) {
+            (Some(now_ns), _) => replaced.unwrap_or(self.at_instant(id, now_ns)),
+            (None, Some(value)) => {
+                self.hot[id.index()].skip();
+                value
             }
-            None => stream.refill(hot, self.seed),
+            (None, None) => self.hot[id.index()].take().unwrap_or_else(|| self.refill(id, n)),
         };
-        hot.drawn += 1;
-        if hot.plain > 0 {
-            hot.plain -= 1;
-        } else {
-            if let Some((replaced, by_override)) = stream.departures.at(n) {
-                self.overrides_matched += u64::from(by_override);
-                value = replaced;
-            }
-            hot.plain = stream.departures.plain_from(n + 1);
-        }
         if let Some(decisions) = &mut self.decisions {
             decisions.push((id, n, value));
         }
         value
     }
 
+    /// What the tape has instead of draw `n`.
+    fn departure(&mut self, id: StreamId, n: u64) -> Option<u64> {
+        let departing = &self.departing[&id];
+        self.hot[id.index()].set_departs(departing.is_about(n + 1));
+        let (value, by_override) = departing.at(n)?;
+        self.overrides_matched += u64::from(by_override);
+        Some(value)
+    }
+
+    /// The seed's value for draw `n`, which is the next, and takes others ahead: none that the
+    /// tape replaces.
+    fn refill(&mut self, id: StreamId, n: u64) -> u64 {
+        let hot = &mut self.hot[id.index()];
+        let plain = match hot.departs() {
+            true => self.departing[&id].plain_from(n + 1),
+            false => usize::MAX,
+        };
+        self.streams[id.index()].refill(hot, plain, &mut self.generators_left)
+    }
+
+    /// A value for the next draw at this instant: the seed's, at a place that the instant and
+    /// the draws before it at the same instant name.
+    fn at_instant(&mut self, id: StreamId, now_ns: u64) -> u64 {
+        self.hot[id.index()].skip();
+        let at = id.index();
+        if self.at_instants.len() <= at {
+            self.at_instants.resize(self.streams.len(), (0, 0));
+        }
+        let (last_ns, before) = self.at_instants[at];
+        let drawn = if last_ns == now_ns { before + 1 } else { 0 };
+        self.at_instants[at] = (now_ns, drawn);
+        self.streams[at].at(u128::from(now_ns) << 20 | u128::from(drawn & 0xF_FFFF))
+    }
+
     /// Takes the next raw value of a stream where it is of no consequence; gives 0 if it would
     /// have to be computed.
+    #[inline]
     pub(crate) fn pass_over(&mut self, id: StreamId) -> u64 {
-        let hot = &mut self.hot[id.0 as usize];
-        if hot.plain == 0 || self.instant_ns.is_some() || self.decisions.is_some() {
+        if self.is_unusual {
             return self.raw_with_care(id);
         }
-        hot.drawn += 1;
-        hot.plain -= 1;
-        hot.left = hot.left.saturating_sub(1);
-        0
+        let hot = &mut self.hot[id.index()];
+        let (n, departs) = (hot.drawn(), hot.departs());
+        hot.skip();
+        if departs { self.departure(id, n).unwrap_or(0) } else { 0 }
     }
 
     /// A number of `range`, its start for raw 0.
@@ -296,17 +241,23 @@ impl Streams {
     /// The same for what hardly ever happens and is asked for all the time: one draw says after
     /// how many times in which it does not it does, so raw 0 means never again. A new draw is
     /// taken after each time it happened, and when the chance is another than before.
-    pub(crate) fn rarely(&mut self, id: StreamId, num: u64, den: u64) -> bool {
+    #[inline]
+    pub(crate) fn rarely(
+        &mut self,
+        rare: &mut Rare,
+        num: u64,
+        den: u64,
+        stream: impl FnOnce(&mut Self) -> StreamId,
+    ) -> bool {
         // Draws by instant say what happens at an instant, not when something happens again.
         if num * rare::OFTEN > den || self.instant_ns.is_some() {
-            return self.chance(id, num, den);
+            let stream = stream(self);
+            return self.chance(stream, num, den);
         }
-        let rare = &mut self.rare[id.0 as usize];
-        if let Some(happens) = rare.ask(num, den) {
-            return happens;
-        }
-        let raw = self.raw(id);
-        self.rare[id.0 as usize].draw(raw, num, den)
+        rare.ask(num, den).unwrap_or_else(|| {
+            let stream = stream(self);
+            rare.draw(self.raw(stream), num, den)
+        })
     }
 
     pub(crate) fn overrides_matched(&self) -> u64 {
@@ -314,31 +265,29 @@ impl Streams {
     }
 
     /// The name of a stream.
-    pub(crate) fn name(&self, stream: StreamId) -> Rc<str> {
-        self.streams[stream.0 as usize].name.clone()
+    pub(crate) fn name(&self, stream: StreamId) -> String {
+        self.names.text(self.streams[stream.index()].name)
     }
 
     /// How many draws there were under each name.
     pub(crate) fn draws(&self) -> BTreeMap<String, u64> {
-        let drawn = self.streams.iter().zip(self.hot.iter()).filter(|(_, hot)| hot.drawn > 0);
-        drawn.map(|(it, hot)| (it.name.to_string(), hot.drawn)).collect()
+        let drawn = self.streams.iter().zip(self.hot.iter()).filter(|(_, hot)| hot.drawn() > 0);
+        drawn.map(|(it, hot)| (self.names.text(it.name), hot.drawn())).collect()
     }
 
     /// How many draws there were so far under all names.
     pub(crate) fn draws_count(&self) -> u64 {
-        self.hot.iter().map(|it| it.drawn).sum()
+        self.hot.iter().map(|it| it.drawn()).sum()
     }
 
     pub(crate) fn record(&mut self, on: bool) {
         self.decisions = if on { Some(self.decisions.take().unwrap_or_default()) } else { None };
+        self.is_unusual = on || self.instant_ns.is_some();
     }
 
     pub(crate) fn decisions(&self) -> Vec<Override> {
-        let named = |&(id, n, value): &(StreamId, u64, u64)| Override {
-            name: self.streams[id.0 as usize].name.to_string(),
-            n,
-            value,
-        };
+        let named =
+            |&(id, n, value): &(StreamId, u64, u64)| Override { name: self.name(id), n, value };
         self.decisions.iter().flatten().map(named).collect()
     }
 }
@@ -404,7 +353,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::World;
+    use crate::{Muted, World};
 
     /// Dice whose first draws are these.
     fn loaded(raws: &[u64]) -> (World, Dice) {

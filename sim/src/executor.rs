@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{RawWakerVTable, Waker};
+use std::task::{RawWakerVTable, Wake, Waker};
 
 use crate::dice::{StreamId, Streams};
 use crate::host::HostId;
@@ -46,7 +46,6 @@ pub(crate) struct TaskHead {
     /// Its last waking that was given a priority: keys of earlier ones, or of a task that had
     /// this slot before, are void.
     waking: u64,
-    serial: u64,
     wake: Arc<TaskWake>,
     pub(crate) waker: Waker,
 }
@@ -54,11 +53,12 @@ pub(crate) struct TaskHead {
 impl TaskHead {
     /// The number of the task, never used twice in one world.
     pub(crate) fn serial(&self) -> u64 {
-        self.serial
+        self.wake.task().1
     }
 }
 
-/// A task that waits for its turn.
+/// A task that waits for its turn: one line of the cache.
+#[repr(align(64))]
 pub(crate) struct Task {
     pub(crate) head: TaskHead,
     pub(crate) future: LocalFuture,
@@ -123,7 +123,7 @@ impl Executor {
         self.serials += 1;
         let wake = TaskWake::new((slot, serial), self.woken.clone());
         let waker = Waker::from(wake.clone());
-        TaskHead { host, incarnation, schedule, waking: u64::MAX, serial, wake, waker }
+        TaskHead { host, incarnation, schedule, waking: u64::MAX, wake, waker }
     }
 
     /// Adds a task, woken.
@@ -190,7 +190,7 @@ impl Executor {
             Wakee::Other(waker) => waker.wake_by_ref(),
             Wakee::Task((slot, serial)) => {
                 if let Some(head) = self.alive(*slot, *serial) {
-                    head.waker.wake_by_ref();
+                    head.wake.wake_by_ref();
                 }
             }
         }
@@ -295,5 +295,15 @@ impl Executor {
             }
         }
         taken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Task;
+
+    #[test]
+    fn a_task_is_one_line_of_the_cache() {
+        assert_eq!(size_of::<Option<Task>>(), 64);
     }
 }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Clocks;
 use crate::core::Core;
 use crate::cpu::CpuState;
-use crate::dice::{Dice, StreamId, Streams};
+use crate::dice::{ActorId, Dice, StreamId, Streams};
 use crate::disk::Disk;
 use crate::executor::LocalFuture;
 use crate::hash::ActorHash;
@@ -55,6 +55,9 @@ pub(crate) type Program = Rc<dyn Fn(Host) -> LocalFuture>;
 #[derive(Default)]
 struct StreamTable(Vec<(&'static str, StreamId)>);
 
+/// By how many streams a table grows.
+const TABLE_GROWTH: usize = 2;
+
 impl StreamTable {
     fn get_or_insert_with(
         &mut self,
@@ -66,15 +69,49 @@ impl StreamTable {
             return stream;
         }
         let stream = intern();
+        // Most hosts have one or two, and there may be thousands of hosts.
+        if self.0.len() == self.0.capacity() {
+            self.0.reserve_exact(TABLE_GROWTH);
+        }
         self.0.push((concern, stream));
         stream
     }
 }
 
+/// What arrived and was not yet received. Mostly that is one datagram at most.
+#[derive(Default)]
+#[repr(C)]
+pub(crate) struct Inbox {
+    first: Option<(HostId, Bytes)>,
+    /// Empty if there is no first.
+    others: VecDeque<(HostId, Bytes)>,
+}
+
+impl Inbox {
+    #[inline]
+    pub(crate) fn push(&mut self, mail: (HostId, Bytes)) {
+        match &self.first {
+            None => self.first = Some(mail),
+            Some(_) => self.others.push_back(mail),
+        }
+    }
+
+    #[inline]
+    fn pop(&mut self) -> Option<(HostId, Bytes)> {
+        let first = self.first.take()?;
+        self.first = self.others.pop_front();
+        Some(first)
+    }
+
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
 /// What the world keeps about a host.
 ///
-/// In the order in which it lies in memory: every event needs the first few fields, every
-/// datagram those of the first two lines of the cache.
+/// In the order in which it lies in memory, line by line of the cache: what every event needs
+/// (0), what the receiver of a datagram does (64), and its sender (192).
 #[repr(C, align(64))]
 pub(crate) struct HostState {
     pub(crate) name_hash: ActorHash,
@@ -86,43 +123,46 @@ pub(crate) struct HostState {
     pub(crate) zone: Rc<str>,
     /// When the last datagram that was sent so far will have left.
     pub(crate) egress_free_ns: u64,
+    pub(crate) receivers: WakerSet,
+    pub(crate) inbox: Inbox,
+    pub(crate) name: Rc<str>,
     /// When all that arrived so far will have been taken in.
     pub(crate) ingress_free_ns: u64,
+    actor: ActorId,
     pub(crate) link_streams: LinkStreams,
-    pub(crate) inbox: VecDeque<(HostId, Bytes)>,
-    pub(crate) receivers: WakerSet,
+    /// What the segments of ordered streams draw from; there with the first of them.
+    segment_streams: Option<Box<LinkStreams>>,
     pub(crate) clocks: Clocks,
-    pub(crate) name: Rc<str>,
     pub(crate) rack: Option<Rc<str>>,
     pub(crate) program: Option<Program>,
-    /// What the segments of ordered streams draw from; there with the first of them.
-    pub(crate) segment_streams: Option<LinkStreams>,
     pub(crate) cpu: CpuState,
     streams: StreamTable,
     schedules: StreamTable,
 }
 
 impl HostState {
-    pub(crate) fn new(name: &str, zone: Rc<str>, dice: &mut Streams) -> Self {
-        let base = dice.intern(&format!("{name}/clock.monotonic_base"));
+    pub(crate) fn new(name: Rc<str>, zone: Rc<str>, dice: &mut Streams) -> Self {
+        let actor = dice.actor(&name);
+        let base = dice.intern_of(actor, "clock.monotonic_base");
         Self {
-            name: name.into(),
-            name_hash: ActorHash::of(name),
-            zone,
-            rack: None,
+            name_hash: ActorHash::of(&name),
+            incarnation: 0,
             up: false,
             powered: false,
-            incarnation: 0,
-            program: None,
-            inbox: VecDeque::new(),
+            zone,
+            egress_free_ns: 0,
             receivers: WakerSet::default(),
+            inbox: Inbox::default(),
+            name,
+            ingress_free_ns: 0,
+            actor,
+            link_streams: LinkStreams::new(actor, Traffic::Datagram, dice),
+            segment_streams: None,
             // Up to eleven days of uptime: no two hosts agree on what time it is.
             clocks: Clocks::starting_at(dice.range(base, &(0..1_000_000_000_000_000))),
-            link_streams: LinkStreams::new(name, Traffic::Datagram, dice),
-            segment_streams: None,
+            rack: None,
+            program: None,
             cpu: CpuState::default(),
-            egress_free_ns: 0,
-            ingress_free_ns: 0,
             streams: StreamTable::default(),
             schedules: StreamTable::default(),
         }
@@ -130,26 +170,28 @@ impl HostState {
 
     /// What is drawn from for things that this host sends.
     #[inline]
-    pub(crate) fn link_streams(&mut self, traffic: Traffic, dice: &mut Streams) -> LinkStreams {
+    pub(crate) fn link_streams(
+        &mut self,
+        traffic: Traffic,
+        dice: &mut Streams,
+    ) -> &mut LinkStreams {
         match traffic {
-            Traffic::Datagram => self.link_streams,
-            Traffic::Segment => *self
+            Traffic::Datagram => &mut self.link_streams,
+            Traffic::Segment => self
                 .segment_streams
-                .get_or_insert_with(|| LinkStreams::new(&self.name, traffic, dice)),
+                .get_or_insert_with(|| Box::new(LinkStreams::new(self.actor, traffic, dice))),
         }
     }
 
     /// The stream `<host>/<concern>`.
     pub(crate) fn stream(&mut self, concern: &'static str, dice: &mut Streams) -> StreamId {
-        let name = &self.name;
-        let intern = || dice.intern(&format!("{name}/{concern}"));
+        let intern = || dice.intern_of(self.actor, concern);
         self.streams.get_or_insert_with(concern, intern)
     }
 
     /// The stream of priorities of the tasks with this name.
     pub(crate) fn schedule(&mut self, task: &'static str, dice: &mut Streams) -> StreamId {
-        let name = &self.name;
-        let intern = || dice.intern(&format!("{name}/schedule.{task}"));
+        let intern = || dice.intern_of(self.actor, &format!("schedule.{task}"));
         self.schedules.get_or_insert_with(task, intern)
     }
 }
@@ -229,7 +271,7 @@ impl Host {
         if !state.up || state.incarnation != self.incarnation {
             return Poll::Pending;
         }
-        if let Some(message) = state.inbox.pop_front() {
+        if let Some(message) = state.inbox.pop() {
             return Poll::Ready(message);
         }
         state.receivers.wait(context.waker());
@@ -260,5 +302,19 @@ impl Host {
     /// Whether the process this handle belongs to is still running.
     pub fn is_current(&self) -> bool {
         self.core.is_current(self.id, self.incarnation)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::mem::offset_of;
+
+    use super::*;
+
+    #[test]
+    fn lines_of_the_cache_hold_what_is_needed_together() {
+        assert_eq!(offset_of!(HostState, receivers) + size_of::<Vec<()>>(), 64);
+        assert_eq!(offset_of!(HostState, inbox) + size_of::<Option<(HostId, Bytes)>>(), 128);
+        assert_eq!(offset_of!(HostState, link_streams), 192);
     }
 }

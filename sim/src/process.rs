@@ -8,8 +8,7 @@ use std::future::Future;
 use std::rc::Rc;
 
 use crate::core::Core;
-use crate::disk::DiskState;
-use crate::executor::Task;
+use crate::executor::{LocalFuture, Task};
 use crate::host::{Host, HostId, HostState, Program};
 use crate::operation::CrashKind;
 use crate::panics::{PanicReport, guarded};
@@ -21,12 +20,12 @@ impl Core {
     pub(crate) fn add_host(&self, name: &str, zone: &str) -> HostId {
         assert!(!name.contains(['/', '>']), "`/` and `>` have a meaning in event names: {name}");
         let mut hosts = self.hosts.borrow_mut();
-        let is_new = self.host_names.borrow_mut().insert(name.to_string());
+        let shared: Rc<str> = name.into();
+        let is_new = self.host_names.borrow_mut().insert(shared.clone());
         assert!(is_new, "a second host called {name}");
         let id = HostId(u16::try_from(hosts.len()).expect("at most 65,536 hosts"));
         let zone = self.intern_zone(zone);
-        hosts.push(HostState::new(name, zone, &mut self.dice.borrow_mut()));
-        self.disks.borrow_mut().push(DiskState::default());
+        hosts.push(HostState::new(shared, zone, &mut self.dice.borrow_mut()));
         id
     }
 
@@ -52,9 +51,7 @@ impl Core {
         };
         self.emit(host, "process.boot", &[]);
         let handle = Host::new(self.clone(), host, incarnation);
-        // The program is called inside its task, where a panic is the host's own.
-        let main = Box::pin(async move { program(handle).await });
-        self.spawn(host, incarnation, "main", main);
+        self.spawn(host, incarnation, "main", program(handle));
     }
 
     /// Ends the process of a host, if there is one: gives its tasks, which are still to be
@@ -135,7 +132,13 @@ impl World {
         F: Future<Output = ()> + 'static,
     {
         not_the_driver(host);
-        self.core().start(host, Rc::new(move |handle| Box::pin(program(handle))));
+        let program = Rc::new(program);
+        let main = move |handle| -> LocalFuture {
+            let program = program.clone();
+            // The program is called inside its task, where a panic is the host's own.
+            Box::pin(async move { program(handle).await })
+        };
+        self.core().start(host, Rc::new(main));
     }
 
     /// Adds a machine as [`World::add_host`] does, in a rack whose machines share their power.

@@ -1,12 +1,20 @@
 //! The tasks that are ready, by their priorities.
 //!
 //! Tasks come in batches, all those whom the events of an instant woke, and then now and then
-//! one whom another task woke. A batch is sorted once, which is cheaper than a heap.
+//! one whom another task woke. A batch is sorted once, which is cheaper than a heap; a large one
+//! is dealt out by the first bits of its keys before, which drawn priorities spread evenly.
 
 use crate::heap::Heap;
 
 /// Fewer tasks than that go into the heap at once.
 const BATCH_MIN: usize = 6;
+
+/// From so many tasks on they are dealt out.
+const DEALT_MIN: usize = 64;
+
+/// Where they are dealt to, by so many bits of the key.
+const PLACE_BITS: u32 = 8;
+const PLACES: usize = 1 << PLACE_BITS;
 
 /// Keys, of which the lowest comes first.
 #[derive(Default)]
@@ -20,10 +28,35 @@ impl Ready {
     /// Adds all of `keys`, which is empty then.
     pub(crate) fn append(&mut self, keys: &mut Vec<u128>) {
         if keys.len() >= BATCH_MIN && self.batch.is_empty() {
-            std::mem::swap(&mut self.batch, keys);
-            self.batch.sort_unstable_by(|a, b| b.cmp(a));
+            self.sort_into_batch(keys);
         } else {
             keys.drain(..).for_each(|it| self.late.push(it));
+        }
+    }
+
+    fn sort_into_batch(&mut self, keys: &mut Vec<u128>) {
+        if keys.len() < DEALT_MIN {
+            std::mem::swap(&mut self.batch, keys);
+            return self.batch.sort_unstable_by(|a, b| b.cmp(a));
+        }
+        // The highest first.
+        let place = |key: u128| PLACES - 1 - (key >> (u128::BITS - PLACE_BITS)) as usize;
+        let mut ends = [0; PLACES];
+        keys.iter().for_each(|it| ends[place(*it)] += 1);
+        let mut before = 0;
+        for end in &mut ends {
+            before += std::mem::replace(end, before);
+        }
+        self.batch.resize(keys.len(), 0);
+        for key in keys.drain(..) {
+            let end = &mut ends[place(key)];
+            self.batch[*end] = key;
+            *end += 1;
+        }
+        let mut begin = 0;
+        for end in ends {
+            self.batch[begin..end].sort_unstable_by(|a, b| b.cmp(a));
+            begin = end;
         }
     }
 
@@ -48,6 +81,20 @@ mod tests {
     use super::*;
 
     proptest! {
+        /// A batch of any size, of keys that are spread in any way.
+        #[test]
+        fn large_batches_are_sorted(
+            keys in prop::collection::vec(any::<u128>(), 0..600),
+            shift in 0..128u32,
+        ) {
+            let mut keys: Vec<u128> = keys.into_iter().map(|it| it >> shift).collect();
+            let (mut ready, mut model) = (Ready::default(), keys.clone());
+            model.sort_unstable();
+            ready.append(&mut keys);
+            let popped: Vec<u128> = std::iter::from_fn(|| ready.pop()).collect();
+            prop_assert_eq!(popped, model);
+        }
+
         /// Batches and pops against a sorted list.
         #[test]
         fn keys_come_lowest_first(

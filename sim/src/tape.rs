@@ -95,21 +95,31 @@ impl Tape {
         if self.muted.iter().any(|it| it.draws.contains(&n) && it.is_about(name)) {
             return 0;
         }
-        let mut generator = generator_of(self.seed, name);
+        let mut generator = generator_of(&key_of(self.seed, name));
         // A draw takes one u64, which is two words of the ChaCha stream.
         generator.set_word_pos(u128::from(n) * 2);
         generator.next_u64()
     }
 }
 
-/// The generator behind one name: a ChaCha8 keyed with 256 bits of hash of seed and name.
-pub(crate) fn generator_of(seed: u64, name: &str) -> ChaCha8Rng {
-    let mut key = [0u8; 32];
+/// The key behind one name: 256 bits of hash of seed and name.
+pub(crate) fn key_of(seed: u64, name: &str) -> [u32; 8] {
     let low = xxh3_128_with_seed(name.as_bytes(), seed);
     let high = xxh3_128_with_seed(name.as_bytes(), !seed);
-    key[..16].copy_from_slice(&low.to_le_bytes());
-    key[16..].copy_from_slice(&high.to_le_bytes());
-    ChaCha8Rng::from_seed(key)
+    let word = |n: usize| {
+        let half = if n < 4 { low } else { high };
+        (half >> (n % 4 * 32)) as u32
+    };
+    std::array::from_fn(word)
+}
+
+/// The generator of a key: ChaCha8.
+pub(crate) fn generator_of(key: &[u32; 8]) -> ChaCha8Rng {
+    let mut seed = [0u8; 32];
+    for (bytes, word) in seed.chunks_mut(4).zip(key) {
+        bytes.copy_from_slice(&word.to_le_bytes());
+    }
+    ChaCha8Rng::from_seed(seed)
 }
 
 #[cfg(test)]

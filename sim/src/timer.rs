@@ -24,13 +24,15 @@ pub struct Sleep {
     /// How often clocks had been changed when `deadline_ns` was worked out.
     clock_changes: u32,
     timer: Option<EventId>,
+    /// World time when the timer was set.
+    set_ns: u64,
 }
 
 impl Sleep {
     /// A sleep until `deadline_ns` of world time.
     pub(crate) fn new(core: Rc<Core>, host: HostId, deadline_ns: u64) -> Self {
         let clock_changes = core.clock_changes.get();
-        Self { core, host, shown_ns: None, deadline_ns, clock_changes, timer: None }
+        Self { core, host, shown_ns: None, deadline_ns, clock_changes, timer: None, set_ns: 0 }
     }
 
     /// A sleep until the monotonic clock of the host shows `shown_ns`.
@@ -66,15 +68,20 @@ impl Future for Sleep {
         self.follow_clock();
         let now_ns = self.core.now_ns.get();
         let wakee = || self.core.executor.borrow().wakee(context.waker());
+        if self.timer.is_some() && now_ns >= self.deadline_ns {
+            // At a later instant than that at which it was set, the timer has been: there is
+            // nothing left to be taken back.
+            self.timer = self.timer.filter(|_| now_ns == self.set_ns);
+            return Poll::Ready(());
+        }
         let mut queue = self.core.queue.borrow_mut();
         match self.timer {
-            Some(_) if now_ns >= self.deadline_ns => return Poll::Ready(()),
             Some(timer) => queue.retarget(timer, wakee()),
             None => {
                 let event = Event::Timer { host: self.host, wakee: wakee() };
                 let timer = queue.push(self.deadline_ns.max(now_ns), event);
                 drop(queue);
-                self.timer = Some(timer);
+                (self.timer, self.set_ns) = (Some(timer), now_ns);
             }
         }
         waits_for(|| format!("time to pass, until {:.6} s", self.deadline_ns as f64 / 1e9));

@@ -98,6 +98,11 @@ impl TaskWake {
         Arc::new(Self { task, queued: AtomicBool::new(false), woken })
     }
 
+    /// Whom it wakes.
+    pub(crate) fn task(&self) -> TaskId {
+        self.task
+    }
+
     /// Makes the task wakeable again; called right before each poll.
     pub(crate) fn begin_poll(&self) {
         self.queued.store(false, Ordering::Relaxed);
@@ -119,10 +124,16 @@ impl Wake for TaskWake {
 }
 
 /// Those who wait for one thing. The wakers are kept when they have been woken: mostly the same
-/// task waits again.
+/// task waits again, and mostly it is the only one.
+///
+/// Laid out for [`HostState`](crate::host::HostState): what is mostly needed is at the end.
 #[derive(Default)]
+#[repr(C)]
 pub(crate) struct WakerSet {
-    wakers: Vec<(Waker, bool)>,
+    /// Behind the first, in order.
+    others: Vec<(Waker, bool)>,
+    first: Option<Waker>,
+    first_waits: bool,
 }
 
 /// More wakers than that are not kept.
@@ -130,21 +141,43 @@ const KEPT_MAX: usize = 4;
 
 impl WakerSet {
     /// Waits with this waker.
+    #[inline]
     pub(crate) fn wait(&mut self, waker: &Waker) {
-        match self.wakers.iter_mut().find(|it| it.0.will_wake(waker)) {
-            Some((_, waits)) => *waits = true,
-            None => {
-                if self.wakers.len() >= KEPT_MAX {
-                    self.wakers.retain(|it| it.1);
-                }
-                self.wakers.push((waker.clone(), true));
-            }
+        match &self.first {
+            Some(first) if first.will_wake(waker) => self.first_waits = true,
+            _ => self.wait_as_another(waker),
+        }
+    }
+
+    fn wait_as_another(&mut self, waker: &Waker) {
+        if let Some((_, waits)) = self.others.iter_mut().find(|it| it.0.will_wake(waker)) {
+            *waits = true;
+            return;
+        }
+        if self.others.len() + 1 >= KEPT_MAX {
+            self.forget_woken();
+        }
+        match &self.first {
+            None => (self.first, self.first_waits) = (Some(waker.clone()), true),
+            Some(_) => self.others.push((waker.clone(), true)),
+        }
+    }
+
+    fn forget_woken(&mut self) {
+        self.others.retain(|it| it.1);
+        if !self.first_waits {
+            let next = (!self.others.is_empty()).then(|| self.others.remove(0).0);
+            (self.first_waits, self.first) = (next.is_some(), next);
         }
     }
 
     /// Wakes all who wait, in the order in which they first came.
+    #[inline]
     pub(crate) fn wake_all(&mut self) {
-        for (waker, waits) in &mut self.wakers {
+        if let Some(first) = self.first.as_ref().filter(|_| take(&mut self.first_waits)) {
+            first.wake_by_ref();
+        }
+        for (waker, waits) in &mut self.others {
             if take(waits) {
                 waker.wake_by_ref();
             }
@@ -152,12 +185,14 @@ impl WakerSet {
     }
 
     pub(crate) fn clear(&mut self) {
-        self.wakers.clear();
+        *self = Self::default();
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -185,5 +220,38 @@ mod tests {
         drop(running);
         woken.take(&mut seen);
         assert_eq!(seen, [(0, 0), (1, 0), (2, 0), (0, 0)]);
+    }
+
+    proptest! {
+        /// Waits and wakings against a plain list.
+        #[test]
+        fn those_who_wait_are_woken_in_the_order_in_which_they_came(
+            steps in prop::collection::vec(prop::option::weighted(0.8, 0..6u32), 0..60),
+        ) {
+            let woken = Arc::<Woken>::default();
+            let tasks: Vec<_> = (0..6).map(|it| TaskWake::new((it, 0), woken.clone())).collect();
+            let (mut set, mut model) = (WakerSet::default(), Vec::<(u32, bool)>::new());
+            for step in steps {
+                let Some(task) = step else {
+                    set.wake_all();
+                    let mut seen = Vec::new();
+                    woken.take(&mut seen);
+                    tasks.iter().for_each(|it| it.begin_poll());
+                    let expected = model.iter_mut().filter_map(|it| take(&mut it.1).then_some(it.0));
+                    prop_assert!(expected.eq(seen.into_iter().map(|it| it.0)));
+                    continue;
+                };
+                set.wait(&Waker::from(tasks[task as usize].clone()));
+                match model.iter_mut().find(|it| it.0 == task) {
+                    Some(known) => known.1 = true,
+                    None => {
+                        if model.len() >= KEPT_MAX {
+                            model.retain(|it| it.1);
+                        }
+                        model.push((task, true));
+                    }
+                }
+            }
+        }
     }
 }

@@ -3,10 +3,10 @@
 //! Decisions are addressed by name and number, so a tape outlives most changes of the code. When
 //! it does not, a run that passes proves nothing, and this says so.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::Streams;
+use super::{StreamId, Streams};
 use crate::tape::Override;
 
 /// What became of a tape's departures from its seed, so far in a run.
@@ -52,27 +52,42 @@ impl fmt::Display for TapeFit {
 }
 
 impl Streams {
+    /// Every name that the run knows, with the stream that it has become.
+    fn known(&self) -> BTreeMap<String, Option<StreamId>> {
+        let announced = self.announced.iter().flat_map(|(actor, concerns)| {
+            concerns.iter().map(|concern| (self.names.text_of(*actor, concern), None))
+        });
+        let interned = self.by_name.iter().map(|(name, id)| (self.names.text(*name), Some(*id)));
+        // Of two with one name the later one counts.
+        announced.chain(interned).collect()
+    }
+
     /// What became of the tape so far.
     pub(crate) fn fit(&self) -> TapeFit {
+        let mut fit = TapeFit { matched: self.overrides_matched, ..TapeFit::default() };
+        if self.overrides.is_empty() && self.departing.is_empty() && self.muted.is_empty() {
+            return fit;
+        }
         let as_override =
             |name: &str, (&n, &value): (&u64, &u64)| Override { name: name.to_string(), n, value };
-        let unknown = self.overrides.iter();
-        let unknown = unknown.flat_map(|(name, all)| all.iter().map(|it| as_override(name, it)));
-        let mut fit = TapeFit {
-            matched: self.overrides_matched,
-            unknown: unknown.collect(),
-            muting_nothing: self.muted.unused(|muted| self.by_name.keys().any(|it| muted(it))),
-            ..TapeFit::default()
-        };
-        for (name, id) in &self.by_name {
-            let Some(departing) = &self.streams[id.0 as usize].departures.0 else {
-                continue;
+        let known = self.known();
+        fit.muting_nothing = self.muted.unused(|muted| known.keys().any(|it| muted(it)));
+        for (name, all) in self.overrides.iter().filter(|it| !known.contains_key(it.0)) {
+            fit.unknown.extend(all.iter().map(|it| as_override(name, it)));
+        }
+        for (name, id) in &known {
+            let (overrides, drawn) = match id {
+                Some(id) => (self.departing.get(id).map(|it| &it.overrides), self.drawn(*id)),
+                None => (self.overrides.get(name), 0),
             };
-            let drawn = self.hot[id.0 as usize].drawn;
-            let late = departing.overrides.range(drawn..);
+            let late = overrides.into_iter().flat_map(|it| it.range(drawn..));
             fit.not_reached.extend(late.map(|it| as_override(name, it)));
         }
         fit
+    }
+
+    fn drawn(&self, id: StreamId) -> u64 {
+        self.hot[id.index()].drawn()
     }
 }
 

@@ -11,10 +11,10 @@ pub(super) const OFTEN: u64 = 8;
 pub(crate) const LOG2_DIGITS: u32 = 48;
 
 /// How far it is to the next time.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Rare {
+#[derive(Default)]
+pub(crate) struct Rare {
     /// The chance for which it was drawn; `(0, 0)` if nothing was.
-    chance: (u64, u64),
+    chance: (u32, u32),
     /// So many times still without it; then once with it.
     left: u64,
 }
@@ -22,7 +22,7 @@ pub(super) struct Rare {
 impl Rare {
     /// Whether it happens this time; `None` if that must be drawn first.
     pub(super) fn ask(&mut self, num: u64, den: u64) -> Option<bool> {
-        if self.chance != (num, den) {
+        if (u64::from(self.chance.0), u64::from(self.chance.1)) != (num, den) {
             return None;
         }
         Some(self.count())
@@ -30,7 +30,8 @@ impl Rare {
 
     /// Takes a new draw, and says whether it happens this time.
     pub(super) fn draw(&mut self, raw: u64, num: u64, den: u64) -> bool {
-        self.chance = (num, den);
+        let small = |it| u32::try_from(it).expect("chances are out of a million at most");
+        self.chance = (small(num), small(den));
         self.left = times_without(raw, num, den);
         self.count()
     }
@@ -103,9 +104,10 @@ mod tests {
     fn it_happens_as_often_as_it_should() {
         let world = crate::World::new(crate::Tape::new(4));
         let stream = world.core().dice.borrow_mut().intern("test/rare");
-        let mut happened = 0u64;
+        let (mut rare, mut happened) = (Rare::default(), 0u64);
         for _ in 0..1_000_000 {
-            happened += u64::from(world.core().dice.borrow_mut().rarely(stream, 3, 1_000));
+            happened +=
+                u64::from(world.core().dice.borrow_mut().rarely(&mut rare, 3, 1_000, |_| stream));
         }
         // Four standard deviations of a binomial distribution.
         assert!(happened.abs_diff(3_000) < 220, "{happened} of 3000");

@@ -3,6 +3,7 @@
 //! When they start is settled in `queue.rs`, what they do to the files in `image.rs`.
 
 use std::collections::BTreeMap;
+use std::ops::{Index, IndexMut};
 
 use super::faults::DiskFaults;
 use super::image::DiskImage;
@@ -93,6 +94,38 @@ impl DiskState {
     /// Nobody asks any more what was settled.
     pub(crate) fn unsettle(&mut self) {
         self.settled = None;
+    }
+}
+
+/// The disks of all machines: one that was never used is not there.
+#[derive(Default)]
+pub(crate) struct Disks {
+    used: Vec<Option<Box<DiskState>>>,
+    /// What every disk is that was never used.
+    unused: DiskState,
+}
+
+impl Disks {
+    /// Those that were used.
+    fn iter_mut(&mut self) -> impl Iterator<Item = &mut DiskState> {
+        self.used.iter_mut().flatten().map(|it| &mut **it)
+    }
+}
+
+impl Index<usize> for Disks {
+    type Output = DiskState;
+
+    fn index(&self, host: usize) -> &DiskState {
+        self.used.get(host).and_then(Option::as_deref).unwrap_or(&self.unused)
+    }
+}
+
+impl IndexMut<usize> for Disks {
+    fn index_mut(&mut self, host: usize) -> &mut DiskState {
+        if self.used.len() <= host {
+            self.used.resize_with(host + 1, || None);
+        }
+        self.used[host].get_or_insert_default()
     }
 }
 

@@ -52,7 +52,7 @@ use std::io;
 
 use crate::completion::{Completer, Completion, completion};
 use crate::host::Host;
-pub(crate) use device::DiskState;
+pub(crate) use device::Disks;
 use device::{Class, Demand, Effect, Operation};
 pub use faults::DiskFaults;
 use faults::io_error;

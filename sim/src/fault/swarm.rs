@@ -273,12 +273,12 @@ pub struct Swarm {
 }
 
 impl Swarm {
-    /// About four faults of all kinds in the first ten seconds, each up to two seconds long.
+    /// About six faults of all kinds in the first ten seconds, each up to two seconds long.
     #[must_use]
     pub fn everything() -> Self {
         Self {
             kinds: FaultKind::ALL.to_vec(),
-            slots: 16,
+            slots: 24,
             span_ns: 0..10_000_000_000,
             lasts_ns: 1_000_000..2_000_000_000,
             for_good_per_mille: 0,

@@ -95,7 +95,7 @@ impl Core {
         let streams = sender.link_streams(traffic, &mut dice);
         let link = if net.links.is_empty() { None } else { net.links.get(&(from, to)) };
         let class = net.settings.delay(from == to, same_zone);
-        let mut fate = Fate::draw(&net.settings, link, class, &streams, &mut dice);
+        let mut fate = Fate::draw(&net.settings, link, class, streams, &mut dice);
         if !net.slow_hosts.is_empty() {
             fate.slow_down(net.slowness(from, to));
         }
@@ -148,7 +148,7 @@ impl Core {
         self.emit_on_link(from, to, "net.corrupted", payload);
         self.count_fault("net.corrupted", 1);
         let mut dice = self.dice.borrow_mut();
-        self.hosts.borrow()[from.index()].link_streams.corrupt(payload, &mut dice)
+        self.hosts.borrow_mut()[from.index()].link_streams.corrupt(payload, &mut dice)
     }
 
     /// Whether what arrives has to wait its turn.
@@ -192,7 +192,7 @@ impl Core {
         self.emit_on_link(from, to, "net.deliver", &payload);
         {
             let state = &mut self.hosts.borrow_mut()[to.index()];
-            state.inbox.push_back((from, payload));
+            state.inbox.push((from, payload));
             state.receivers.wake_all();
         }
         self.may_die_after();

@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::{Delay, LinkSettings, NetSettings};
-use crate::dice::{StreamId, Streams};
+use crate::dice::{ActorId, Rare, StreamId, Streams};
 
 /// What travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,46 +12,110 @@ pub(crate) enum Traffic {
     Segment,
 }
 
-/// What a sender draws from, each its own stream: turning one fault on shifts no other.
+impl Traffic {
+    /// The names of the streams, by [`Concern`].
+    fn concerns(self) -> &'static [&'static str; CONCERNS] {
+        match self {
+            Self::Datagram => &[
+                "net.latency",
+                "net.slow",
+                "net.loss",
+                "net.duplicate",
+                "net.duplicate_latency",
+                "net.corrupt",
+                "net.corrupt_bits",
+                "net.reorder",
+                "net.reorder_hold",
+            ],
+            Self::Segment => &[
+                "stream.latency",
+                "stream.slow",
+                "stream.loss",
+                "stream.duplicate",
+                "stream.duplicate_latency",
+                "stream.corrupt",
+                "stream.corrupt_bits",
+                "stream.reorder",
+                "stream.reorder_hold",
+            ],
+        }
+    }
+}
+
+/// What is drawn, each from its own stream: turning one fault on shifts no other.
 #[derive(Clone, Copy)]
+enum Concern {
+    Latency,
+    Slow,
+    Loss,
+    Duplicate,
+    DuplicateLatency,
+    Corrupt,
+    CorruptBits,
+    Reorder,
+    ReorderHold,
+}
+
+/// How many [`Concern`]s there are.
+const CONCERNS: usize = 9;
+
+/// The streams of a sender, each there once something was drawn from it.
+struct SenderStreams {
+    streams: [Option<StreamId>; CONCERNS],
+    actor: ActorId,
+    traffic: Traffic,
+}
+
+impl SenderStreams {
+    #[inline]
+    fn get(&mut self, concern: Concern, dice: &mut Streams) -> StreamId {
+        match self.streams[concern as usize] {
+            Some(stream) => stream,
+            None => self.intern(concern, dice),
+        }
+    }
+
+    #[cold]
+    fn intern(&mut self, concern: Concern, dice: &mut Streams) -> StreamId {
+        let stream = dice.intern_of(self.actor, self.traffic.concerns()[concern as usize]);
+        self.streams[concern as usize] = Some(stream);
+        stream
+    }
+}
+
+/// What a sender draws from.
+///
+/// In the order in which it lies in memory: what each datagram needs comes first.
+#[repr(C)]
 pub(crate) struct LinkStreams {
-    latency: StreamId,
-    slow: StreamId,
-    loss: StreamId,
-    duplicate: StreamId,
-    duplicate_latency: StreamId,
-    corrupt: StreamId,
-    corrupt_bits: StreamId,
-    reorder: StreamId,
-    reorder_hold: StreamId,
+    slow: Rare,
+    loss: Rare,
+    duplicate: Rare,
+    streams: SenderStreams,
+    corrupt: Rare,
+    reorder: Rare,
 }
 
 impl LinkStreams {
-    pub(crate) fn new(host: &str, traffic: Traffic, dice: &mut Streams) -> Self {
-        let prefix = match traffic {
-            Traffic::Datagram => "net",
-            Traffic::Segment => "stream",
-        };
-        let mut stream = |concern| dice.intern(&format!("{host}/{prefix}.{concern}"));
+    pub(crate) fn new(actor: ActorId, traffic: Traffic, dice: &mut Streams) -> Self {
+        dice.announce(actor, traffic.concerns());
         Self {
-            latency: stream("latency"),
-            slow: stream("slow"),
-            loss: stream("loss"),
-            duplicate: stream("duplicate"),
-            duplicate_latency: stream("duplicate_latency"),
-            corrupt: stream("corrupt"),
-            corrupt_bits: stream("corrupt_bits"),
-            reorder: stream("reorder"),
-            reorder_hold: stream("reorder_hold"),
+            slow: Rare::default(),
+            loss: Rare::default(),
+            duplicate: Rare::default(),
+            streams: SenderStreams { streams: [None; CONCERNS], actor, traffic },
+            corrupt: Rare::default(),
+            reorder: Rare::default(),
         }
     }
 
     /// Turns one to eight different bits over: one for raw 0, and the first.
-    pub(super) fn corrupt(&self, payload: &Bytes, dice: &mut Streams) -> Bytes {
+    pub(super) fn corrupt(&mut self, payload: &Bytes, dice: &mut Streams) -> Bytes {
+        let stream = self.streams.get(Concern::CorruptBits, dice);
         let mut corrupted = BytesMut::from(&payload[..]);
         let bits = corrupted.len() as u64 * 8;
-        for _ in 0..=dice.range(self.corrupt_bits, &(0..8)) {
-            let mut bit = dice.range(self.corrupt_bits, &(0..bits));
+        for _ in 0..=dice.range(stream, &(0..8)) {
+            let mut bit = dice.range(stream, &(0..bits));
             let is_turned = |it: u64| {
                 (corrupted[it as usize / 8] ^ payload[it as usize / 8]) >> (it % 8) & 1 == 1
             };
@@ -87,7 +151,7 @@ impl Fate {
         net: &NetSettings,
         link: Option<&LinkSettings>,
         class: &Delay,
-        streams: &LinkStreams,
+        from: &mut LinkStreams,
         dice: &mut Streams,
     ) -> Self {
         let of_link = |pick: fn(&LinkSettings) -> Option<u64>| link.and_then(pick);
@@ -96,20 +160,25 @@ impl Fate {
         let corrupt = of_link(|it| it.corrupt_per_million).unwrap_or(net.corrupt_per_million);
         let reorder = of_link(|it| it.reorder_per_million).unwrap_or(net.reorder_per_million);
         let delay = link.and_then(|it| it.delay_ns.as_ref()).unwrap_or(class);
-        let mut chance = |stream, num, den| num > 0 && dice.rarely(stream, num, den);
-        let slow = chance(streams.slow, net.slow_per_mille, 1_000);
-        let lost = chance(streams.loss, loss, 1_000_000);
-        let twice = chance(streams.duplicate, twice, 1_000_000);
-        let corrupted = chance(streams.corrupt, corrupt, 1_000_000);
-        let reordered = chance(streams.reorder, reorder, 1_000_000);
-        let mut delay_ns = delay.draw(streams.latency, dice);
+        let LinkStreams { streams, .. } = from;
+        let mut happens = |rare: &mut Rare, concern, num, den| {
+            num > 0 && dice.rarely(rare, num, den, |dice| streams.get(concern, dice))
+        };
+        let slow = happens(&mut from.slow, Concern::Slow, net.slow_per_mille, 1_000);
+        let lost = happens(&mut from.loss, Concern::Loss, loss, 1_000_000);
+        let twice = happens(&mut from.duplicate, Concern::Duplicate, twice, 1_000_000);
+        let corrupted = happens(&mut from.corrupt, Concern::Corrupt, corrupt, 1_000_000);
+        let reordered = happens(&mut from.reorder, Concern::Reorder, reorder, 1_000_000);
+        let mut delay_ns = delay.draw(streams.get(Concern::Latency, dice), dice);
         if slow {
             delay_ns = delay_ns.saturating_mul(10);
         }
         if reordered {
-            delay_ns += dice.range(streams.reorder_hold, &net.reorder_ns);
+            let hold = streams.get(Concern::ReorderHold, dice);
+            delay_ns += dice.range(hold, &net.reorder_ns);
         }
-        let duplicate_delay_ns = twice.then(|| delay.draw(streams.duplicate_latency, dice));
+        let duplicate_delay_ns =
+            twice.then(|| delay.draw(streams.get(Concern::DuplicateLatency, dice), dice));
         Self { delay_ns, slow, lost, corrupted, reordered, duplicate_delay_ns }
     }
 }
