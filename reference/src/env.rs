@@ -161,6 +161,12 @@ pub trait Env: Clone + 'static {
     /// Deletes an object; one that is missing counts as deleted.
     fn delete(&self, key: &str) -> impl Future<Output = Result<(), ObjectError>>;
 
+    /// Whether the service is to do what it hardly ever does at this place, one of those in
+    /// [`crate::rare`]. Never, unless the environment is out to find bugs.
+    fn rarely(&self, _place: &'static str) -> bool {
+        false
+    }
+
     /// Lets the environment see something.
     fn observe(&self, seen: Observed<'_>);
 }

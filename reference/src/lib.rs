@@ -24,6 +24,7 @@ pub mod mutants;
 pub mod node;
 pub mod partition;
 pub mod points;
+pub mod rare;
 pub mod replication;
 pub mod restore;
 pub mod router;

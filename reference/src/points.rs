@@ -73,6 +73,8 @@ pub const CHECKPOINT_LOST: &str = "checkpoint.lost";
 pub const SNAPSHOT_SEND: &str = "snapshot.send";
 /// A follower has a snapshot in its place, durably (detail: partition).
 pub const SNAPSHOT_INSTALLED: &str = "snapshot.installed";
+/// A node does not start on what it finds on its disk; a person must look (detail: 0).
+pub const STORAGE_REFUSED: &str = "node.storage_refused";
 /// A node's storage failed; its process ends (detail: 0).
 pub const STORAGE_FAILED: &str = "node.storage_failed";
 /// A disk without space keeps a node's log waiting (detail: for how many nanoseconds).

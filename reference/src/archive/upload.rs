@@ -10,6 +10,7 @@ use crate::node::service_times;
 use crate::node::{Call, Hosted, Machine, PartitionTarget, Reply, Shell};
 use crate::partition::{Command, Partition};
 use crate::points;
+use crate::rare;
 use crate::task::join_all;
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,7 +46,9 @@ pub async fn keep_archiving<E: Env, M: Mutants>(shell: Shell<E, M>) {
         // Nodes do not upload in step with one another.
         let jitter_ns = shell.env().draw("archive.jitter", interval_ns / 4 + 1);
         let next_ns = shell.env().now_ns() + interval_ns - interval_ns / 8 + jitter_ns;
-        shell.env().sleep_until(next_ns).await;
+        if !shell.env().rarely(rare::ARCHIVES_AT_ONCE) {
+            shell.env().sleep_until(next_ns).await;
+        }
         archive(&shell, Wanted::Changed).await;
     }
 }

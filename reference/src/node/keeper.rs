@@ -6,6 +6,7 @@ use crate::env::{Env, timeout};
 use crate::mutants::Mutants;
 use crate::partition::StoreFault;
 use crate::points;
+use crate::rare;
 use crate::store::{Checkpoint, OnDamage, Opened};
 
 /// Pauses between tries to found a fresh checkpoint, in nanoseconds.
@@ -18,7 +19,9 @@ pub(super) async fn keep_checkpoints<E: Env, M: Mutants>(shell: Shell<E, M>) {
         // Nodes do not write in step with one another.
         let jitter_ns = shell.env().draw("checkpoint.jitter", interval_ns / 4 + 1);
         let next_ns = shell.env().now_ns() + interval_ns - interval_ns / 8 + jitter_ns;
-        let _ = timeout(shell.env(), next_ns, shell.checkpoint_wanted()).await;
+        if !shell.env().rarely(rare::CHECKPOINTS_AT_ONCE) {
+            let _ = timeout(shell.env(), next_ns, shell.checkpoint_wanted()).await;
+        }
         if !shell.core().has_unsaved() {
             continue;
         }
@@ -41,7 +44,8 @@ async fn save<E: Env, M: Mutants>(shell: &Shell<E, M>) -> bool {
 fn compact_log<E: Env, M: Mutants>(shell: &Shell<E, M>) {
     let log_bytes = shell.log_bytes();
     let kept_bytes = shell.core().log_bytes_kept();
-    if log_bytes > shell.core().config().log_bytes_max.max(2 * kept_bytes) {
+    let is_long = log_bytes > shell.core().config().log_bytes_max.max(2 * kept_bytes);
+    if is_long || shell.env().rarely(rare::COMPACTS_AT_ONCE) {
         shell.compact_log();
         shell.point(points::LOG_COMPACTED, kept_bytes);
     }

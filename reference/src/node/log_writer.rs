@@ -9,6 +9,7 @@ use super::message::LogRecord;
 use crate::env::{Env, File, Observed};
 use crate::ids::NodeId;
 use crate::points;
+use crate::rare;
 use crate::wal;
 use bytes::Bytes;
 use std::cell::Cell;
@@ -200,7 +201,8 @@ impl<E: Env> LogWriter<E> {
     ) -> io::Result<()> {
         let mut batch = Vec::new();
         self.carry_out(&mut batch, first).await?;
-        while let Ok(next) = jobs.try_recv() {
+        let alone = self.env.rarely(rare::LOG_WRITES_ONE);
+        while !alone && let Ok(next) = jobs.try_recv() {
             self.carry_out(&mut batch, next).await?;
         }
         if batch.is_empty() { Ok(()) } else { self.write(&batch).await }

@@ -12,6 +12,7 @@ use crate::env::{Address, Env, Observed, timeout};
 use crate::ids::{NodeId, PartitionId, Position, Term};
 use crate::mutants::Mutants;
 use crate::partition::StoreFault;
+use crate::rare;
 use crate::store::Checkpoint;
 use crate::{archive, metadata, restore, router};
 use bytes::Bytes;
@@ -26,6 +27,8 @@ use tokio::sync::{Mutex, Notify, oneshot};
 
 /// Inputs taken in before outputs are carried out: messages to one node share an envelope.
 const INPUTS_PER_ROUND_MAX: usize = 16;
+/// How long the processor is elsewhere when it is ([`rare::PROCESSOR_ELSEWHERE`]).
+const ELSEWHERE_NS: u64 = 20_000_000;
 
 /// What the flows of a node share.
 pub struct Shell<E: Env, M> {
@@ -281,6 +284,9 @@ impl<E: Env, M: Mutants> Shell<E, M> {
             self.pay_reads(&mut out);
             // What arrives meanwhile waits for the next round: the loop is the processor's queue.
             self.env().work(cost_ns + service_times::of_output(&out)).await;
+            if self.env().rarely(rare::PROCESSOR_ELSEWHERE) {
+                self.env().sleep_until(self.env().now_ns() + ELSEWHERE_NS).await;
+            }
             self.carry_out(out);
         }
     }
@@ -306,7 +312,8 @@ impl<E: Env, M: Mutants> Shell<E, M> {
         alarm: &mut Alarm,
     ) -> Poll<Vec<Arrival>> {
         let mut arrivals = Vec::new();
-        while arrivals.len() < INPUTS_PER_ROUND_MAX {
+        let alone = self.env().rarely(rare::TAKES_IN_ONE);
+        while arrivals.len() < if alone { 1 } else { INPUTS_PER_ROUND_MAX } {
             if let Poll::Ready(Some(input)) = arriving.poll_recv(cx) {
                 arrivals.push(Arrival::Input(input));
             } else if let Poll::Ready((from, datagram)) = self.inner.env.poll_receive(cx) {

@@ -11,6 +11,7 @@ use crate::node::service_times;
 use crate::node::{Call, Machine, Reply, Shell};
 use crate::partition::{Command, ItemKey, ItemStore, Partition, RestoreProgress, StoreFault};
 use crate::points;
+use crate::rare;
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -23,6 +24,8 @@ const RETRY_NS: u64 = 50_000_000;
 const FETCH_TRIES_MAX: u32 = 8;
 /// A batch is one log entry; it stops growing at this size.
 const BATCH_BYTES_MAX: usize = 1 << 20;
+/// How long a worker tarries that does.
+const TARRIES_NS: u64 = 300_000_000;
 /// How long a batch may take to be committed.
 const LOAD_NS_MAX: u64 = 3_000_000_000;
 
@@ -236,7 +239,12 @@ impl Worker {
         };
         loop {
             let skipped = std::mem::take(&mut skip);
-            let batch = next_batch(items, progress.through.as_ref(), skipped, batch_items);
+            if shell.env().rarely(rare::RESTORE_TARRIES) {
+                shell.env().sleep_until(shell.env().now_ns() + TARRIES_NS).await;
+            }
+            let one = shell.env().rarely(rare::RESTORES_ONE);
+            let items_max = if one { 1 } else { batch_items };
+            let batch = next_batch(items, progress.through.as_ref(), skipped, items_max);
             if batch.is_empty() {
                 return Ok(());
             }

@@ -6,6 +6,7 @@ use crate::ids::{NodeId, PartitionId};
 use crate::metadata::{Applied, Command, PartitionInfo, Refusal, Table, TableStatus};
 use crate::mutants::Mutants;
 use crate::node::{Call, CallError, Reply, Shell};
+use crate::rare;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -56,6 +57,9 @@ pub(super) async fn ask_leader<E: Env, M: Mutants>(
 ) -> Result<Reply, Failure> {
     let (env, cache) = (shell.env(), shell.router());
     let mut next = cache.leader(partition).unwrap_or(members[0]);
+    if env.rarely(rare::ROUTER_GUESSES_WRONG) {
+        next = after(members, next);
+    }
     let mut turn = 0;
     while env.now_ns() < deadline_ns {
         let patience_ns = match repeat {

@@ -139,9 +139,13 @@ impl Cluster {
                 let (config, mutants) = (config.clone(), mutants.clone());
                 async move {
                     let Err(why) = serve(env.clone(), config, mutants).await;
-                    assert!(why.is_passing(), "the node cannot start: {why}");
-                    // Whoever looks after the machine ends the process and starts it again.
-                    env.observe(Observed::Point { name: points::STORAGE_FAILED, detail: 0 });
+                    // Whoever looks after the machine ends the process; a disk that may work next
+                    // time is tried again, one that is damaged is left to a person.
+                    let name = match why.is_passing() {
+                        true => points::STORAGE_FAILED,
+                        false => points::STORAGE_REFUSED,
+                    };
+                    env.observe(Observed::Point { name, detail: 0 });
                 }
             });
         }

@@ -193,6 +193,10 @@ impl Env for SimEnv {
         self.host.objects().delete(key).await.map_err(object_error)
     }
 
+    fn rarely(&self, place: &'static str) -> bool {
+        self.host.buggify(place)
+    }
+
     fn observe(&self, seen: Observed<'_>) {
         match seen {
             Observed::Point { name, detail } => self.host.point(name, detail),

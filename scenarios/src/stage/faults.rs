@@ -3,13 +3,13 @@
 //! What the world does to whom, and when it is over, is in `stillpoint_sim::Plan`; here stands
 //! only what is the stage's own: who looks after machines that failed, and what counts as struck.
 
-use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use crate::report::Phase;
 use stillpoint_reference::points;
-use stillpoint_sim::{Dice, DiskFaults, Fault, FaultNews, Plan, Strike, World};
+use stillpoint_sim::{Dice, DiskFaults, Fault, FaultNews, HostId, Plan, Strike, World};
 
 use super::phases;
 use super::transcript::Transcript;
@@ -52,6 +52,7 @@ pub struct Faults {
     expected: Rc<Cell<bool>>,
     interferences: Rc<Cell<u64>>,
     interfered: Rc<phases::Counts>,
+    refused: Rc<RefCell<BTreeSet<HostId>>>,
 }
 
 impl Faults {
@@ -70,8 +71,8 @@ impl Faults {
             };
             telling.note(world.now_ns(), &format!("{news}{place}"));
         });
-        let (expected, interferences, interfered) = Default::default();
-        let faults = Self { transcript, expected, interferences, interfered };
+        let (expected, interferences, interfered, refused) = Default::default();
+        let faults = Self { transcript, expected, interferences, interfered, refused };
         faults.look_after_machines(world);
         faults
     }
@@ -84,6 +85,24 @@ impl Faults {
             transcript.note(world.now_ns(), &format!("{name} ends, since its disk failed"));
             world.inject(&Fault::Crash, &[host]).for_ns(STARTED_AGAIN_NS);
         });
+        let (transcript, refused) = (self.transcript.clone(), Rc::clone(&self.refused));
+        world.on_point(points::STORAGE_REFUSED, move |world, host, _| {
+            let name = world.host(host).name();
+            transcript.note(world.now_ns(), &format!("{name} refuses what is on its disk"));
+            refused.borrow_mut().insert(host);
+            world.inject(&Fault::Crash, &[host]).for_good();
+        });
+    }
+
+    /// Machines that refused what they found on their disks, although no fault had damaged it.
+    #[must_use]
+    pub fn refused_without_cause(&self, world: &World) -> Vec<String> {
+        let struck = world.struck();
+        let damaged =
+            |host: &HostId| struck.iter().any(|it| it.fault.damages() && it.hosts.contains(host));
+        let refused = self.refused.borrow();
+        let without = refused.iter().filter(|it| !damaged(it));
+        without.map(|it| world.host(*it).name().to_string()).collect()
     }
 
     /// Tells whoever reads the run what a story saw or did.

@@ -34,8 +34,8 @@ fn unmet(plot: &Plot, played: &Played, session: &Session) -> Vec<Failure> {
             format!("what had failed should not have mattered, and yet {what}{stuck}"),
         );
     }
-    for why in &played.wrongs {
-        fail("deletion", why.clone());
+    for (oracle, why) in &played.wrongs {
+        fail(oracle, why.clone());
     }
     for backup in &played.backups {
         let took_ns = backup.available_ns - backup.request_ns;

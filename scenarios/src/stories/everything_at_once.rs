@@ -2,8 +2,9 @@
 //! again for good, all that was begun comes to its end, whatever is still broken in the third.
 
 use super::{Plot, Setting, Story};
+use std::collections::BTreeSet;
 use stillpoint_reference::points;
-use stillpoint_sim::{Budget, FaultKind, HostId, Swarm};
+use stillpoint_sim::{Budget, Buggify, FaultKind, HostId, Swarm};
 
 /// When the core is healed.
 const HEALED_NS: u64 = 5_000_000_000;
@@ -18,7 +19,7 @@ pub(super) const STORY: Story = Story {
 };
 
 /// What the service must survive. What is not here, and why: `docs/faults.md`.
-const KINDS: [FaultKind; 27] = [
+const KINDS: [FaultKind; 30] = [
     FaultKind::Crash,
     FaultKind::PowerLoss,
     FaultKind::PowerLossOfZone,
@@ -32,12 +33,15 @@ const KINDS: [FaultKind; 27] = [
     FaultKind::Loss,
     FaultKind::Duplication,
     FaultKind::Reordering,
+    FaultKind::Corruption,
     FaultKind::SlowDisk,
     FaultKind::StalledDisk,
     FaultKind::FullDisk,
     FaultKind::ReadOnlyDisk,
     FaultKind::DiskErrors,
     FaultKind::ShortTransfers,
+    FaultKind::LatentSectors,
+    FaultKind::Rot,
     FaultKind::ClockOffset,
     FaultKind::WallDrift,
     FaultKind::MonotonicDrift,
@@ -65,7 +69,15 @@ const POINTS: [&str; 12] = [
 ];
 
 fn set(it: &Setting<'_>) {
-    it.world.set_budget(Budget { zones_damaged_max: 0, ..Budget::UNBOUNDED });
+    // Anything may be away, or one zone may be away or have lost what it stored.
+    it.world.set_budget(match it.world.knob("damage", 0..2) {
+        0 => Budget { zones_damaged_max: 0, ..Budget::UNBOUNDED },
+        _ => Budget { zones_damaged_max: 1, zones_away_max: 1, ..Budget::UNBOUNDED },
+    });
+    // In half of the runs, and there a quarter of the places.
+    if it.world.knob("rare-branches", 0..2) == 1 {
+        it.world.set_buggify(Buggify { on_per_mille: 250, taken_per_mille: 100 });
+    }
     let swarm = Swarm {
         kinds: KINDS.to_vec(),
         span_ns: 0..4_000_000_000,
@@ -84,7 +96,7 @@ fn set(it: &Setting<'_>) {
 fn draw_core(it: &Setting<'_>) -> Vec<HostId> {
     let left_out = it.world.knob("left-out", 0..4);
     let zone_of = |node: &HostId| (it.world.host(*node).zone(), *node);
-    let zones: std::collections::BTreeSet<_> = it.nodes.iter().map(|it| zone_of(it).0).collect();
+    let zones: BTreeSet<_> = it.nodes.iter().map(|it| zone_of(it).0).collect();
     // The first choice leaves nobody out.
     let broken = left_out.checked_sub(1).and_then(|n| zones.iter().nth(n as usize));
     it.nodes.iter().copied().filter(|it| Some(&zone_of(it).0) != broken).collect()

@@ -67,6 +67,11 @@ fn conclude(story: &Story, request: &SeedRequest, scene: Scene, run: Run<'_>) ->
         let stuck = world.stuck(what, world.now_ns()).to_string();
         played.stuck = stuck.lines().skip(1).map(str::to_owned).collect();
     }
+    played.wrongs.extend(
+        faults.refused_without_cause(&world).into_iter().map(|it| {
+            ("starts", format!("{it} refuses its disk, although nothing had damaged it"))
+        }),
+    );
     played.faults_missed = faults.were_missed(&world);
     let told = Told { world: &world, cluster: &cluster, session: &session, played: &played, shape };
     report(story, request, &told, &faults, &holds)
@@ -176,7 +181,7 @@ pub(super) struct Played {
     /// Whether faults were placed and none of them struck: such a run tells nothing of them.
     pub(super) faults_missed: bool,
     /// What the service did that it must not have done, whatever the oracles say.
-    pub(super) wrongs: Vec<String>,
+    pub(super) wrongs: Vec<(&'static str, String)>,
 }
 
 /// Whoever drives a run.
@@ -275,7 +280,8 @@ impl Acting<'_> {
         };
         let (backup, (deleted, in_time)) = both(session.back_up(name, source), deleting).await;
         if deleted && !in_time {
-            played.wrongs.push("the table could be deleted while its backup was made".to_owned());
+            let why = "the table could be deleted while its backup was made".to_owned();
+            played.wrongs.push(("deletion", why));
         }
         if !deleted || !session.await_deletion().await {
             played.unfinished = Some("the table could not be deleted".to_owned());

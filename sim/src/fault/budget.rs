@@ -16,7 +16,8 @@ use crate::world::World;
 /// no promise may rest on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
-    /// In how many zones machines may be down, cut off or standing still at one time.
+    /// In how many zones machines may be down, cut off or standing still at one time; those
+    /// damaged before count too.
     pub zones_away_max: usize,
     /// In how many zones machines may lose, or find wrong, what they had stored durably, in a
     /// whole run.
@@ -77,7 +78,9 @@ impl Spent {
         away: &BTreeSet<String>,
     ) -> Result<(), OverBudget> {
         let absent = |max: usize| {
-            let all = away.union(&zones).count();
+            // Who has lost what it stored is no better than away.
+            let gone = away.union(&self.zones_damaged).cloned().collect::<BTreeSet<_>>();
+            let all = gone.union(&zones).count();
             at_most("the zones that are away", all as u64, max as u64)
         };
         let Budget { zones_away_max, zones_damaged_max, drift_ppb_max, objects_damaged_max } =

@@ -200,6 +200,12 @@ impl Fault {
         )
     }
 
+    /// Whether what the struck machines had stored is lost or wrong after it.
+    #[must_use]
+    pub fn damages(&self) -> bool {
+        self.harm() == Harm::Damage
+    }
+
     /// Whether the machines that it strikes are down while it lasts.
     pub(crate) fn keeps_down(&self) -> bool {
         matches!(self, Self::Crash | Self::PowerLoss | Self::Wiped | Self::CrashAndRot { .. })
