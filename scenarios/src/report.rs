@@ -228,6 +228,8 @@ pub struct SeedReport {
     pub backups_available: u32,
     /// Restores whose contents were compared with what the backup must contain.
     pub restores_compared: u32,
+    /// Restores that did not end, where the run's faults allow that they refuse.
+    pub restores_refused: u32,
     /// Items compared in those restores.
     pub items_compared: u64,
     /// Faults injected, by kind.

@@ -237,8 +237,8 @@ mod tests {
                     let mut seen = Vec::new();
                     woken.take(&mut seen);
                     tasks.iter().for_each(|it| it.begin_poll());
-                    let expected = model.iter_mut().filter_map(|it| take(&mut it.1).then_some(it.0));
-                    prop_assert!(expected.eq(seen.into_iter().map(|it| it.0)));
+                    let due = model.iter_mut().filter_map(|it| take(&mut it.1).then_some(it.0));
+                    prop_assert!(due.eq(seen.into_iter().map(|it| it.0)));
                     continue;
                 };
                 set.wait(&Waker::from(tasks[task as usize].clone()));

@@ -27,8 +27,8 @@ pub struct Heartbeat {
     /// sending. It promises nothing, but tells how long the way there and back takes.
     pub echo: Option<(Incarnation, u64)>,
     /// Whether the sender is fit to lead: it has heard the receiver lately, promises reach it
-    /// before they are over, and what it writes gets to its disk. Nobody makes promises to others: such a node could neither commit anything nor
-    /// be deposed.
+    /// before they are over, and what it writes gets to its disk. Nobody makes promises to others:
+    /// such a node could neither commit anything nor be deposed.
     pub fit: bool,
 }
 

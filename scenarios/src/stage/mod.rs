@@ -27,7 +27,7 @@ pub use faults::{
     FAILING_DISK, Faults, STORE_IS_SILENT, STORE_REFUSES, checkpoint_file, draw_down_ns,
 };
 pub use operator::{Operator, operate, operate_with};
-pub use phases::phase_of;
+pub use phases::{is_a_burden, phase_of};
 pub use recorder::{Recorder, key_name};
-pub use session::{BackupTaken, Restored, Session, TABLE};
+pub use session::{BackupTaken, Restored, Session, TABLE, WAIT_NS_MAX};
 pub use transcript::Transcript;

@@ -54,7 +54,8 @@ fn phase_named(name: &str) -> Option<Phase> {
 }
 
 /// Whether a fault only slows things down, so that all goes on under it.
-fn is_a_burden(fault: &Fault) -> bool {
+#[must_use]
+pub fn is_a_burden(fault: &Fault) -> bool {
     matches!(
         fault,
         Fault::SlowDisk { .. }

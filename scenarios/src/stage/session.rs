@@ -30,7 +30,7 @@ const BACKUP_PATIENCE_NS: u64 = 60_000_000_000;
 /// How often a state is asked for while waiting for it.
 pub(super) const POLL_NS: u64 = 10_000_000;
 /// Nothing that a story waits for may take longer, or the run proves nothing.
-pub(super) const WAIT_NS_MAX: u64 = 90_000_000_000;
+pub const WAIT_NS_MAX: u64 = 90_000_000_000;
 /// How often CreateBackup or a restore is tried again after an error.
 const TRIES_MAX: u32 = 16;
 
@@ -114,7 +114,8 @@ impl Session {
         self.host().now_ns() - self.began_ns
     }
 
-    pub(super) fn note(&self, text: &str) {
+    /// Tells whoever reads the run.
+    pub fn note(&self, text: &str) {
         self.transcript.note(self.now_ns(), text);
     }
 
@@ -167,16 +168,20 @@ impl Session {
                 Err(Unanswered) => false,
             };
             if there {
-                return self.await_active(TABLE).await;
+                return self.await_active(TABLE, &|| WAIT_NS_MAX).await;
             }
             self.host().sleep(POLL_NS).await;
         }
         None
     }
 
-    pub(super) async fn await_active(&self, table: &str) -> Option<TableDescription> {
-        let deadline_ns = self.now_ns() + WAIT_NS_MAX;
-        while self.now_ns() < deadline_ns {
+    pub(super) async fn await_active(
+        &self,
+        table: &str,
+        patience_ns: &dyn Fn() -> u64,
+    ) -> Option<TableDescription> {
+        let begun_ns = self.now_ns();
+        while self.now_ns() < begun_ns + patience_ns() {
             let input = DescribeTableInput { table_name: table.to_owned() };
             let answer = self.ask(Request::DescribeTable(input), PATIENCE_NS).await;
             if let Ok(Ok(Response::DescribeTable(output))) = answer
@@ -458,18 +463,26 @@ impl Session {
     }
 
     /// Restores a backup into a new table, waits until it is open, and reads all of it.
-    pub async fn restore(&self, backup: &BackupTaken, target: &str) -> Option<Restored> {
-        let table = self.restore_until_active(backup, target).await?;
+    /// It is waited for as long as `patience_ns` says, asked anew each time.
+    pub async fn restore(
+        &self,
+        backup: &BackupTaken,
+        target: &str,
+        patience_ns: &dyn Fn() -> u64,
+    ) -> Option<Restored> {
+        let table = self.restore_until_active(backup, target, patience_ns).await?;
         let items = self.scan(target).await?;
         self.note(&format!("Scan {target} -> {} items", items.len()));
         Some(Restored { table, items })
     }
 
-    /// Restores a backup into a new table and waits until it is open.
+    /// Restores a backup into a new table and waits until it is open, for as long as
+    /// `patience_ns` says, asked anew each time.
     pub async fn restore_until_active(
         &self,
         backup: &BackupTaken,
         target: &str,
+        patience_ns: &dyn Fn() -> u64,
     ) -> Option<TableDescription> {
         for _ in 0..TRIES_MAX {
             let input = RestoreTableFromBackupInput::new(target, &backup.arn);
@@ -485,7 +498,7 @@ impl Session {
             };
             if begun {
                 self.note(&format!("RestoreTableFromBackup {target} -> CREATING"));
-                let table = self.await_active(target).await?;
+                let table = self.await_active(target, patience_ns).await?;
                 self.note(&format!("DescribeTable {target} -> ACTIVE"));
                 return Some(table);
             }

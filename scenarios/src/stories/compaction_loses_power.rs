@@ -27,7 +27,7 @@ fn configure(config: &mut Config) {
 const LASTS_NS: u64 = 4_000_000;
 
 fn set(it: &Setting<'_>) {
-    let nth = it.dice.range(1..12);
+    let nth = it.dice.range(1..10);
     let after_ns = it.dice.range(0..LASTS_NS);
     let whom = if it.dice.chance(1, 4) { Whom::Everyone } else { Whom::Passer };
     let when = When::Passing { points: vec![points::LOG_COMPACTED.to_owned()], nth, after_ns };

@@ -80,7 +80,8 @@ fn set(it: &Setting<'_>) {
     }
     let swarm = Swarm {
         kinds: KINDS.to_vec(),
-        span_ns: 0..4_000_000_000,
+        // Most runs last little longer.
+        span_ns: 0..2_500_000_000,
         lasts_ns: 1_000_000..1_500_000_000,
         for_good_per_mille: 250,
         points: POINTS.to_vec(),

@@ -5,6 +5,7 @@
 //! *sets*: the faults that strike, and where.
 
 mod a_client_hops;
+mod archive_is_damaged;
 mod backup_under_load;
 mod checkpoint_rots;
 mod compaction_loses_power;
@@ -144,6 +145,7 @@ pub const ALL: &[Story] = &[
     one_write_leads_to_another::STORY,
     a_client_hops::STORY,
     compaction_loses_power::STORY,
+    archive_is_damaged::STORY,
 ];
 
 /// The stories as the campaign runs them.

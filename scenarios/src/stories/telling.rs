@@ -5,7 +5,9 @@ use super::verdict::{Evidence, judge};
 use super::{Drive, Plot, Run, Setting, Story, event_log};
 use crate::report::{SeedReport, SeedRequest};
 use crate::stage::workload::identity_of;
-use crate::stage::{BackupTaken, Cluster, Faults, Restored, Session, Shape, Transcript};
+use crate::stage::{
+    BackupTaken, Cluster, Faults, Restored, Session, Shape, Transcript, WAIT_NS_MAX,
+};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -15,10 +17,15 @@ use std::task::Poll;
 use stillpoint_reference::api::TableDescription;
 use stillpoint_reference::mutants::Mutants;
 use stillpoint_reference::points;
-use stillpoint_sim::{Coverage, Dice, DiskSettings, HostId, NetSettings, RunError, World};
+use stillpoint_sim::{
+    Coverage, Dice, DiskSettings, Expectation, HostId, NetSettings, RunError, World,
+};
 
 /// No run may last longer; what is not done by then proves nothing.
 const RUN_NS_MAX: u64 = 300_000_000_000;
+
+/// A restore that may refuse, and has not ended after this long, is taken to have refused.
+const REFUSAL_NS: u64 = 8_000_000_000;
 
 /// A cluster with its clients and its faults, and nothing has happened yet.
 struct Scene {
@@ -178,6 +185,8 @@ pub(super) struct Played {
     pub(super) unfinished: Option<String>,
     /// What was still broken then, and on what everybody waited, if it had to be done.
     pub(super) stuck: Vec<String>,
+    /// Whether a restore did not end that was allowed to refuse.
+    pub(super) refused: bool,
     /// Whether faults were placed and none of them struck: such a run tells nothing of them.
     pub(super) faults_missed: bool,
     /// What the service did that it must not have done, whatever the oracles say.
@@ -242,17 +251,32 @@ impl Acting<'_> {
         (0..backups).map(|n| third_ns + n * share_ns + dice.range(0..share_ns)).collect()
     }
 
+    /// How long a restore is waited for: not as long if it may refuse for ever.
+    fn patience_ns(&self) -> u64 {
+        match self.world.expectation() {
+            Expectation::Survive => WAIT_NS_MAX,
+            Expectation::Refuse => REFUSAL_NS,
+        }
+    }
+
     async fn restore(&self, backup: BackupTaken, dice: &Dice, played: &mut Played) {
         let session = self.session;
-        match session.restore(&backup, "orders-restored").await {
+        match session.restore(&backup, "orders-restored", &|| self.patience_ns()).await {
             Some(first) => {
                 // Once in four, the same backup is restored twice: both must be the same.
                 let again = dice.chance(1, 4);
                 let second = match again {
-                    true => session.restore(&backup, "orders-restored-again").await,
+                    true => {
+                        let again = "orders-restored-again";
+                        session.restore(&backup, again, &|| self.patience_ns()).await
+                    }
                     false => None,
                 };
                 played.restored.push((backup, first, second));
+            }
+            None if self.world.expectation() == Expectation::Refuse => {
+                session.note("the restore is refused, as it may be");
+                played.refused = true;
             }
             None => played.unfinished = Some("the restore did not end".to_owned()),
         }
@@ -376,6 +400,7 @@ fn report(
         writes_acknowledged: acknowledged.count() as u64,
         backups_available: played.backups.len() as u32,
         restores_compared: played.restored.len() as u32,
+        restores_refused: u32::from(played.refused),
         items_compared: items.filter(|it| identity_of(it).is_some()).count() as u64,
         faults: faults_of(world),
         faults_by_phase: faults.struck_by_phase(world),
@@ -412,6 +437,9 @@ fn faults_of(world: &World) -> BTreeMap<String, u64> {
             "power.loss" => "power loss",
             "net.isolated" => "cut off",
             "net.deafened" => "deaf",
+            "net.flapped" => "flap",
+            "net.corrupted" => "message damaged",
+            "net.reordered" => "message overtaken",
             "net.lost" => "message lost",
             "net.duplicated" => "message twice",
             "net.slow" => "message slow",
@@ -424,13 +452,29 @@ fn faults_of(world: &World) -> BTreeMap<String, u64> {
             "disk.write_error" => "write error",
             "disk.sync_error" => "sync error",
             "disk.no_space" => "no space",
-            "object.slow_down" => "503",
+            "disk.read_only" => "read-only",
+            "disk.latent_sector" => "sector bad",
+            "disk.device_stall" => "disk stalled",
+            "disk.short_read" | "disk.short_write" => "short transfer",
+            "object.slow_down" | "object.throttled" => "503",
             "object.timeout" => "timeout",
-            "clock.offset" => "clock wrong",
+            "object.refused" | "object.silent" | "object.broken_off" => "store away",
+            "object.truncated_get" | "object.corrupted_get" => "get garbled",
+            "object.stale_list" => "list stale",
+            "object.lost" | "object.truncated" | "object.bit_rot" => "object damaged",
+            "clock.offset" | "clock.wall_drift" | "clock.wall_frozen" => "clock wrong",
+            "clock.monotonic_drift" => "clock drifts",
+            "process.paused" => "pause",
             "process.panic" => "panic",
+            "buggify" => "rare branch",
             _ => return None,
         })
     };
-    let counts = world.fault_counts().into_iter();
-    counts.filter_map(|(kind, number)| Some((name_of(kind)?.to_owned(), number))).collect()
+    let mut faults = BTreeMap::new();
+    for (kind, number) in world.fault_counts() {
+        if let Some(name) = name_of(kind) {
+            *faults.entry(name.to_owned()).or_default() += number;
+        }
+    }
+    faults
 }

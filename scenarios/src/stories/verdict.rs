@@ -9,6 +9,7 @@ use crate::oracle;
 use crate::oracle::agreement::Alarm;
 use crate::report::{Failure, Verdict};
 use crate::stage::contents::Contents;
+use crate::stage::is_a_burden;
 use crate::stage::workload::identity_of;
 use crate::stage::{BackupTaken, Cluster, Restored, Session, key_name};
 use stillpoint_reference::api::TableDescription;
@@ -70,6 +71,9 @@ pub(super) fn judge(evidence: &Evidence<'_>) -> Judged {
 
 /// Whether no fault can excuse a run that did not come to its end. Being slow is no excuse.
 fn nothing_failed(world: &World) -> bool {
+    if world.struck().iter().any(|it| !is_a_burden(&it.fault)) {
+        return false;
+    }
     const EXCUSES: [&str; 8] = [
         "process.crash",
         "process.panic",
@@ -126,6 +130,8 @@ impl Findings {
             Verdict::Vacuous(why.clone())
         } else if let Some(why) = self.undecided {
             Verdict::Undecided(why)
+        } else if played.refused {
+            Verdict::Green
         } else if !compared {
             Verdict::Vacuous("no backup was restored with items in it".to_owned())
         } else {

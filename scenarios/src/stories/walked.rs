@@ -9,7 +9,7 @@ use super::Planted;
 use super::telling::Played;
 use super::verdict::{Evidence, judge};
 use crate::report::{Failure, Verdict};
-use crate::stage::{BackupTaken, Cluster, Restored, Session, Shape, Transcript};
+use crate::stage::{BackupTaken, Cluster, Restored, Session, Shape, Transcript, WAIT_NS_MAX};
 use std::cell::RefCell;
 use std::rc::Rc;
 use stillpoint_reference::mutants::{Mutants, NoMutants};
@@ -140,7 +140,7 @@ async fn act_or_say_why(
     span(Walked::Backup, false);
     let backup = backup.ok_or("a backup did not become AVAILABLE")?;
     span(Walked::Restore, true);
-    let table = session.restore_until_active(&backup, "orders-restored").await;
+    let table = session.restore_until_active(&backup, "orders-restored", &|| WAIT_NS_MAX).await;
     span(Walked::Restore, false);
     let table = table.ok_or("the restore did not end")?;
     let items = session.scan("orders-restored").await.ok_or("the restored table is mute")?;

@@ -183,6 +183,7 @@ fn quiet(request: &SeedRequest) -> SeedReport {
         writes_acknowledged: 150,
         backups_available: 1,
         restores_compared: 1,
+        restores_refused: 0,
         items_compared: 40 + seed,
         faults: faults
             .map(|(kind, number)| (kind.to_string(), number))

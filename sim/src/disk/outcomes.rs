@@ -4,8 +4,8 @@
 //! An outcome follows from a row of choices, taken in this order: whether each operation under
 //! way that changes files happened, in the order of submission; whether each change to names
 //! survived; and, file by file, which truncations and which version of each sector, where versions
-//! of the same bytes are one. 0 is always "nothing was lost". The rows are counted through like an odometer, the last choice fastest.
-//! Rows that end in the same image are one outcome.
+//! of the same bytes are one. 0 is always "nothing was lost". The rows are counted through like an
+//! odometer, the last choice fastest. Rows that end in the same image are one outcome.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 

@@ -312,7 +312,8 @@ mod tests {
             }
             let mut choices = choices.into_iter().cycle();
             let mut inode = inode(&states[0], &changes);
-            lose_sectors(&mut inode, Among::Versions, &mut |n| choices.next().expect("it cycles") % n);
+            let mut choose = |n| choices.next().expect("it cycles") % n;
+            lose_sectors(&mut inode, Among::Versions, &mut choose);
             let longest = states.iter().map(Vec::len).max().expect("there is the first");
             prop_assert!(inode.durable.len() <= longest);
             for (at, byte) in inode.durable.bytes().iter().enumerate() {

@@ -197,7 +197,8 @@ fn a_plan_strikes_at_its_points_and_times() {
     let crash = struck.iter().find(|it| it.what.ends_with("crashes")).expect("it struck");
     assert_eq!(crash.phase, Some("log"), "the point ends that phase");
     assert_eq!(crash.lifted_ns, Some(crash.at_ns + 7 * MS));
-    let loss = struck.iter().find(|it| it.what.ends_with("loses power")).expect("it struck");
+    let loss =
+        struck.iter().find(|it| it.what.ends_with("loses power, for good")).expect("it struck");
     let zones: BTreeSet<String> =
         loss.hosts.iter().map(|it| world.host(*it).zone().to_string()).collect();
     assert_eq!((zones.len(), loss.lifted_ns), (1, None));
