@@ -26,6 +26,10 @@ pub trait Mutants: Clone + 'static {
     fn entry_behind_the_marker_is_taken_in(&self) -> bool {
         false
     }
+    /// A restore ends where the archive cannot be read, and says that it is complete.
+    fn restore_ends_where_it_cannot_read(&self) -> bool {
+        false
+    }
     /// A leader holds writes until the hold runs out, whatever the coordinator says (a backup that
     /// does its work while it holds).
     fn hold_is_not_released(&self) -> bool {

@@ -16,6 +16,8 @@ pub enum Planted {
     ConfirmsWithoutARound,
     /// The entry behind the marker is taken into the backup.
     EntryBehindTheMarkerIsTakenIn,
+    /// A restore ends where the archive cannot be read.
+    RestoreEndsWhereItCannotRead,
     /// Every restored partition lacks its first item: the canary.
     RestoreDropsAnItem,
 }
@@ -41,6 +43,10 @@ impl Mutants for Planted {
         *self == Self::EntryBehindTheMarkerIsTakenIn
     }
 
+    fn restore_ends_where_it_cannot_read(&self) -> bool {
+        *self == Self::RestoreEndsWhereItCannotRead
+    }
+
     fn restore_drops_an_item(&self) -> bool {
         *self == Self::RestoreDropsAnItem
     }
@@ -59,6 +65,7 @@ impl Planted {
             "acknowledge-before-fsync" => Some(Self::AcknowledgeBeforeFsync),
             "confirms-without-a-round" => Some(Self::ConfirmsWithoutARound),
             "entry-behind-the-marker-is-taken-in" => Some(Self::EntryBehindTheMarkerIsTakenIn),
+            "restore-ends-where-it-cannot-read" => Some(Self::RestoreEndsWhereItCannotRead),
             CANARY => Some(Self::RestoreDropsAnItem),
             _ => None,
         }
@@ -92,6 +99,11 @@ impl Planted {
                 name: "entry-behind-the-marker-is-taken-in",
                 what: "a backup takes in the entry behind each marker",
                 stories: vec!["a-client-hops"],
+            },
+            MutantInfo {
+                name: "restore-ends-where-it-cannot-read",
+                what: "a restore ends where the archive cannot be read, and says it is complete",
+                stories: vec!["archive-is-damaged"],
             },
         ]
     }
