@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde::Serialize;
-use stillpoint_sim::{Coverage, Muted, Override, Tape, TapeFit};
+use stillpoint_sim::{Coverage, Muted, Override, Plan, Tape, TapeFit};
 
 /// One promise that was broken, and how we know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -149,6 +149,9 @@ pub struct SeedRequest {
     /// The decisions that have another outcome than the seed's.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub overrides: Vec<Override>,
+    /// The faults that strike instead of the story's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<NamedPlan>,
     /// How large the cluster is.
     pub size: Size,
     /// The planted bug, one of [`Runner::mutants`]; `None` runs the service as it is.
@@ -157,12 +160,22 @@ pub struct SeedRequest {
     pub event_log: bool,
 }
 
+/// A plan of faults, and the file that it was read from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NamedPlan {
+    /// The file.
+    pub file: String,
+    /// What is in it.
+    pub plan: Plan,
+}
+
 impl SeedRequest {
     /// A small run of the service as it is, without an event log.
     pub fn new(story: &'static str, seed: u64) -> SeedRequest {
         let (muted, overrides) = (Vec::new(), Vec::new());
         let size = Size::Small;
-        SeedRequest { story, seed, muted, overrides, size, mutant: None, event_log: false }
+        let (plan, mutant, event_log) = (None, None, false);
+        SeedRequest { story, seed, muted, overrides, plan, size, mutant, event_log }
     }
 
     /// The same run as this tape decides it.
@@ -199,6 +212,9 @@ impl SeedRequest {
             // The tape has blanks, and stars that a shell would take for names of files.
             false => write!(line, " --tape '{}'", self.tape()),
         };
+        if let Some(plan) = &self.plan {
+            let _ = write!(line, " --plan {}", plan.file);
+        }
         if self.size != Size::Small {
             let _ = write!(line, " --size {}", self.size.name());
         }

@@ -6,11 +6,12 @@
 
 use stillpoint_reference::api::{DeleteItemInput, GetItemInput, PutItemInput};
 use stillpoint_reference::item::{AttributeValue, Item, KeySchema, ScalarAttributeType};
+use stillpoint_reference::points;
 use stillpoint_scenarios::history::{KeyNames, LogEntry};
-use stillpoint_scenarios::report::{Runner, SeedRequest, Size, Verdict};
+use stillpoint_scenarios::report::{NamedPlan, Runner, SeedRequest, Size, Verdict};
 use stillpoint_scenarios::stage::{Operator, operate};
 use stillpoint_scenarios::stories::Stories;
-use stillpoint_sim::NetSettings;
+use stillpoint_sim::{Fault, NetSettings, Plan, Strike, Whom};
 
 /// Story, seed, size, and what happened.
 const FOUND: &[(&str, u64, Size, &str)] = &[
@@ -45,6 +46,53 @@ fn seeds_that_found_a_bug_stay_green() {
         let report = Stories.run(&request);
         let replay = request.replay_command();
         assert_eq!(report.verdict, Verdict::Green, "\nonce: {what}\nreplay with: {replay}");
+    }
+}
+
+/// Story, faults, and what happened: by seeds of a swarm whose draws have changed since.
+fn planned() -> Vec<(&'static str, Plan, &'static str)> {
+    let node = |n: u32| Whom::Machine(format!("node-{n}"));
+    vec![
+        (
+            "zone-lost-for-good",
+            Plan::of([Strike::passer_of(points::ARCHIVE_PART, 2, Fault::FullDisk)]),
+            "a leader whose disk was full for good kept leading, and nothing was ever written \
+             (fixed: nobody makes promises to a node that has written nothing for a lease)",
+        ),
+        (
+            "zone-lost-for-good",
+            Plan::of([Strike::passer_of(
+                points::ARCHIVE_PART,
+                2,
+                Fault::SlowLinks { times: 1_200 },
+            )]),
+            "a leader to whom promises came too late was promised support for ever \
+             (fixed: heartbeats carry an echo, and whom promises reach too late gets none)",
+        ),
+        (
+            "zone-lost-for-good",
+            Plan::of([
+                Strike::on(node(1), Fault::PowerLoss)
+                    .when_passing(&[points::BACKUP_AVAILABLE], 1)
+                    .for_ns(2_000_000_000),
+                Strike::on(node(2), Fault::PowerLoss).when_passing(&[points::RESTORE_LOADED], 9),
+            ]),
+            "a member that was away when a table was made never hosted its replica, and the next \
+             loss was one too many (fixed: whoever does not host a group says so and is told)",
+        ),
+    ]
+}
+
+#[test]
+fn faults_that_found_a_bug_are_survived() {
+    for (story, plan, what) in planned() {
+        for seed in 1..6 {
+            let plan = NamedPlan { file: "FILE".to_owned(), plan: plan.clone() };
+            let request = SeedRequest { plan: Some(plan), ..SeedRequest::new(story, seed) };
+            let report = Stories.run(&request);
+            let replay = request.replay_command();
+            assert_eq!(report.verdict, Verdict::Green, "\nonce: {what}\nreplay with: {replay}");
+        }
     }
 }
 

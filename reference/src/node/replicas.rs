@@ -417,6 +417,10 @@ impl<M: Mutants> Core<M> {
         {
             let from_ns = now_ns + self.config.replication.election_ns;
             self.arm_campaign(partition, from_ns, now_ns);
+            // Its own vote would never be durable, and its terms would end the campaigns of others.
+            if self.is_log_stuck(now_ns) {
+                continue;
+            }
             self.with_replica(partition, now_ns, out, |replica, at, effects| {
                 replica.campaign(at, effects);
             });

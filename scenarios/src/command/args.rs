@@ -112,6 +112,9 @@ pub(super) struct OneArgs {
     pub(super) scenario: String,
     #[command(flatten)]
     pub(super) decided_by: DecidedBy,
+    /// Let the faults of this plan strike instead of the story's own: a file of JSON
+    #[arg(long, value_name = "FILE")]
+    pub(super) plan: Option<PathBuf>,
     /// How large the simulated cluster is
     #[arg(long, value_enum, default_value_t = Size::Small)]
     pub(super) size: Size,

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::path::Path;
 
 use crate::campaign::panics;
 use crate::campaign::tally::sound_verdict;
@@ -9,7 +10,8 @@ use crate::command::args::{OneArgs, ReplayArgs};
 use crate::command::figures::{count, duration};
 use crate::command::run::{crashed, create};
 use crate::command::{Host, Refusal, known};
-use crate::report::{Runner, SeedReport, SeedRequest, Verdict};
+use crate::report::{NamedPlan, Runner, SeedReport, SeedRequest, Verdict};
+use stillpoint_sim::Plan;
 
 /// Runs one seed and prints it.
 pub(super) fn replay(
@@ -46,6 +48,16 @@ pub(super) fn show(
     conclude(report, host)
 }
 
+/// The plan in a file.
+fn read_plan(path: &Path) -> Result<NamedPlan, Refusal> {
+    let file = path.display().to_string();
+    let text = std::fs::read_to_string(path)
+        .map_err(|why| Refusal(format!("cannot read the plan '{file}': {why}")))?;
+    let plan: Plan = serde_json::from_str(&text)
+        .map_err(|why| Refusal(format!("'{file}' is no plan of faults: {why}")))?;
+    Ok(NamedPlan { file, plan })
+}
+
 /// The run that the arguments are about.
 pub(super) fn request_of(runner: &dyn Runner, args: &OneArgs) -> Result<SeedRequest, Refusal> {
     let stories: Vec<_> = runner.stories().iter().map(|story| story.name).collect();
@@ -56,7 +68,8 @@ pub(super) fn request_of(runner: &dyn Runner, args: &OneArgs) -> Result<SeedRequ
     let story = known("scenario", &args.scenario, &stories)?;
     let tape = args.decided_by.tape();
     let request = SeedRequest::new(story, tape.seed).on_tape(&tape);
-    Ok(SeedRequest { size: args.size, mutant, ..request })
+    let plan = args.plan.as_deref().map(read_plan).transpose()?;
+    Ok(SeedRequest { plan, size: args.size, mutant, ..request })
 }
 
 fn lines(log: &[String]) -> String {

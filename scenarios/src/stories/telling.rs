@@ -18,7 +18,7 @@ use stillpoint_reference::api::TableDescription;
 use stillpoint_reference::mutants::Mutants;
 use stillpoint_reference::points;
 use stillpoint_sim::{
-    Coverage, Dice, DiskSettings, Expectation, HostId, NetSettings, RunError, World,
+    Coverage, Dice, DiskSettings, Expectation, HostId, NetSettings, Plan, RunError, World,
 };
 
 /// No run may last longer; what is not done by then proves nothing.
@@ -45,8 +45,36 @@ pub(super) fn tell<M: Mutants>(
     mutants: &M,
     run: Run<'_>,
 ) -> SeedReport {
-    let scene = raise(story, request, mutants, &story.set, run);
+    let scene = match &request.plan {
+        None => raise(story, request, mutants, &story.set, run),
+        Some(named) => {
+            let plan = settle(story, request, mutants, &named.plan, run);
+            raise(story, request, mutants, &carrying_out(&plan), run)
+        }
+    };
     conclude(story, request, scene, run)
+}
+
+fn carrying_out(plan: &Plan) -> impl Fn(&Setting<'_>) {
+    move |it| it.faults.carry_out(it.world, plan)
+}
+
+/// The plan with its strikes at the instants at which they come in this run.
+fn settle<M: Mutants>(
+    story: &Story,
+    request: &SeedRequest,
+    mutants: &M,
+    plan: &Plan,
+    run: Run<'_>,
+) -> Plan {
+    let request = SeedRequest { event_log: false, ..request.clone() };
+    let settled = plan.settle(|so_far| {
+        let scene = raise(story, &request, mutants, &carrying_out(so_far), run);
+        let world = scene.world.clone();
+        perform(scene, run);
+        world.phases_passed()
+    });
+    settled.unwrap_or_else(|why| panic!("{why}"))
 }
 
 /// A world as it runs by itself.

@@ -208,3 +208,17 @@ fn a_member_that_was_away_hosts_its_replica_when_it_is_back() {
     let leads = |node: usize| bench.core(node).hosted()[&id].replica.is_leader();
     assert!(leads(1) || leads(2), "without it the group could do nothing now");
 }
+
+/// The first member is to lead, and its disk is full: it wins every straw poll, and no election.
+#[test]
+fn a_member_whose_disk_writes_nothing_does_not_end_the_campaigns_of_others() {
+    let mut bench = Bench::new(3);
+    let id = PartitionId(8);
+    let (range, members) = (HashRange { start: 0, end: u64::MAX }, (0..3).map(NodeId).collect());
+    let spec = HostSpec { table: TableId(1), partition: id, range, epoch: EPOCH, members };
+    bench.stalled.insert(0);
+    (0..3).for_each(|node| bench.call(node, 1, Call::Host(vec![spec.clone()])));
+    bench.advance_ms(5_000);
+    let leads = |node: usize| bench.core(node).hosted()[&id].replica.is_leader();
+    assert!(leads(1) || leads(2));
+}
