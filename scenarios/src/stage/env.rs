@@ -67,7 +67,7 @@ impl File for SimFile {
 
     async fn read_all(&self) -> io::Result<Bytes> {
         let len = self.0.len().await?;
-        self.0.read_at(0, usize::try_from(len).expect("files fit into memory")).await
+        self.read_at(0, usize::try_from(len).expect("files fit into memory")).await
     }
 
     async fn truncate(&self, len: u64) -> io::Result<()> {
@@ -79,11 +79,29 @@ impl File for SimFile {
     }
 
     async fn read_at(&self, offset: u64, len: usize) -> io::Result<Bytes> {
-        self.0.read_at(offset, len).await
+        let mut read = self.0.read_at(offset, len).await?;
+        // A read may give fewer bytes than there are; only none says that the file ends.
+        while read.len() < len {
+            let rest = (offset + read.len() as u64, len - read.len());
+            let more = self.0.read_at(rest.0, rest.1).await?;
+            if more.is_empty() {
+                break;
+            }
+            read = [read, more].concat().into();
+        }
+        Ok(read)
     }
 
     fn read_now(&self, offset: u64, len: usize) -> io::Result<Bytes> {
-        self.0.read_now(offset, len)
+        let mut read = self.0.read_now(offset, len)?;
+        while read.len() < len {
+            let more = self.0.read_now(offset + read.len() as u64, len - read.len())?;
+            if more.is_empty() {
+                break;
+            }
+            read = [read, more].concat().into();
+        }
+        Ok(read)
     }
 
     async fn pay_read(&self, offset: u64, len: usize) {
