@@ -151,7 +151,7 @@ pub struct SeedRequest {
     pub overrides: Vec<Override>,
     /// The faults that strike instead of the story's own.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub plan: Option<NamedPlan>,
+    pub plan: Option<Box<NamedPlan>>,
     /// How large the cluster is.
     pub size: Size,
     /// The planted bug, one of [`Runner::mutants`]; `None` runs the service as it is.

@@ -88,7 +88,8 @@ fn faults_that_found_a_bug_are_survived() {
     for (story, plan, what) in planned() {
         for seed in 1..6 {
             let plan = NamedPlan { file: "FILE".to_owned(), plan: plan.clone() };
-            let request = SeedRequest { plan: Some(plan), ..SeedRequest::new(story, seed) };
+            let request =
+                SeedRequest { plan: Some(Box::new(plan)), ..SeedRequest::new(story, seed) };
             let report = Stories.run(&request);
             let replay = request.replay_command();
             assert_eq!(report.verdict, Verdict::Green, "\nonce: {what}\nreplay with: {replay}");

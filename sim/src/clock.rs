@@ -147,6 +147,11 @@ impl Core {
         u64::try_from(shown_ns).expect("a monotonic clock begins above 0 and never goes back")
     }
 
+    /// When the monotonic clock of a host shows `shown_ns`, as it goes now.
+    pub(crate) fn instant_of(&self, host: HostId, shown_ns: u64) -> u64 {
+        self.hosts.borrow()[host.index()].clocks.monotonic.instant_of(shown_ns)
+    }
+
     fn change_clock(&self, host: HostId, change: impl FnOnce(&mut Clocks, u64)) {
         change(&mut self.hosts.borrow_mut()[host.index()].clocks, self.now_ns.get());
     }
@@ -162,6 +167,7 @@ impl Core {
 impl Host {
     /// The monotonic clock of this machine, in nanoseconds: starts anywhere, goes on over
     /// a restart of the process, and never goes back.
+    #[inline]
     pub fn now_ns(&self) -> u64 {
         self.core.monotonic_ns(self.id())
     }

@@ -121,10 +121,16 @@ impl Core {
     }
 
     /// Counts a fault that took effect.
+    #[inline]
     pub(crate) fn count_fault(&self, fault: &'static str, times: u64) {
         if times > 0 {
-            *self.faults.borrow_mut().entry(fault).or_default() += times;
+            self.count_fault_that_was(fault, times);
         }
+    }
+
+    #[cold]
+    fn count_fault_that_was(&self, fault: &'static str, times: u64) {
+        *self.faults.borrow_mut().entry(fault).or_default() += times;
     }
 
     pub(crate) fn fault_counts(&self) -> BTreeMap<&'static str, u64> {
@@ -172,17 +178,20 @@ impl Core {
         self.executor.borrow().wake(wakee);
     }
 
+    /// A disk operation completes.
+    pub(crate) fn end_disk_operation(&self, host: HostId, operation: u64) {
+        self.dies_before_disk_effect(host, operation);
+        self.complete_disk_operation(host, operation);
+        self.may_die_after();
+    }
+
     /// Lets one event happen that is neither frequent nor the world's own affair.
-    pub(crate) fn happen(&self, event: Event) {
+    pub(crate) fn happen(&self, insertion: u64, event: Event) {
         match event {
-            Event::Deliver { .. } | Event::Timer { .. } | Event::Call { .. } => {
+            Event::Deliver { .. } | Event::Disk { .. } | Event::Call { .. } => {
                 unreachable!("the world's loop knows what to do about it")
             }
-            Event::Disk { host, operation } => {
-                self.dies_before_disk_effect(host, operation);
-                self.complete_disk_operation(host, operation);
-                self.may_die_after();
-            }
+            Event::Timer { host, wakee } => self.end_timer(host, insertion, &wakee),
             Event::ObjectEffect { request } => {
                 self.dies_before_object_effect(request);
                 self.object_effect(request);

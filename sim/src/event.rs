@@ -11,6 +11,7 @@ use crate::executor::Wakee;
 use crate::heap::Heap;
 use crate::host::HostId;
 use crate::net::NetEvent;
+use crate::wake::TaskId;
 
 /// Something that happens at an instant.
 pub(crate) enum Event {
@@ -28,6 +29,29 @@ pub(crate) enum Event {
     ObjectReply { request: u64 },
     /// Something rarer in the network or in an ordered stream.
     Net(NetEvent),
+}
+
+/// An event whose time has come. What is frequent is taken apart: an event is too large to be
+/// moved each time.
+pub(crate) enum Due {
+    /// A [`Event::Timer`] of a task that waits by itself.
+    Timer {
+        host: HostId,
+        task: TaskId,
+    },
+    /// As [`Event::Deliver`].
+    Deliver {
+        from: HostId,
+        to: HostId,
+        incarnation: u32,
+        payload: Bytes,
+    },
+    /// As [`Event::Disk`].
+    Disk {
+        host: HostId,
+        operation: u64,
+    },
+    Other(Event),
 }
 
 /// Names an event in the queue until it is popped or taken back.
@@ -76,6 +100,7 @@ pub(crate) struct EventQueue {
 
 impl EventQueue {
     /// Adds an event; of two at the same time the one added first happens first.
+    #[inline(always)]
     pub(crate) fn push(&mut self, time_ns: u64, event: Event) -> EventId {
         let insertion = self.insertions;
         self.insertions += 1;
@@ -88,19 +113,24 @@ impl EventQueue {
         self.push_as(1 << (INSERTION_BITS - 1) | number, time_ns, Event::Call { number });
     }
 
+    /// Inlined, so that the event is made in its slot: a processor is slow to copy what was only
+    /// just written in smaller pieces.
+    #[inline(always)]
     fn push_as(&mut self, insertion: u64, time_ns: u64, event: Event) -> EventId {
-        let filled = Slot { insertion, event: Some(event) };
-        let slot = match self.free.pop() {
-            Some(slot) => {
-                self.slots[slot as usize] = filled;
-                slot
-            }
-            None => {
-                self.slots.push(filled);
-                assert!(self.slots.len() <= 1 << SLOT_BITS, "more events wait than a world holds");
-                (self.slots.len() - 1) as u32
-            }
-        };
+        let slot = self.place(insertion, time_ns);
+        let place = &mut self.slots[slot as usize];
+        place.insertion = insertion;
+        place.event = Some(event);
+        EventId { slot, insertion }
+    }
+
+    /// Finds a slot for an event, and puts its key in order.
+    fn place(&mut self, insertion: u64, time_ns: u64) -> u32 {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot { insertion, event: None });
+            assert!(self.slots.len() <= 1 << SLOT_BITS, "more events wait than a world holds");
+            (self.slots.len() - 1) as u32
+        });
         debug_assert!(insertion < 1 << INSERTION_BITS, "a world that ran for too long");
         let key = key(time_ns, insertion, slot);
         // A tester's call is often far off: behind it nothing would come in order.
@@ -110,7 +140,7 @@ impl EventQueue {
             Some(&last) if last > key => self.heap.push(key),
             _ => self.in_order.push_back(key),
         }
-        EventId { slot, insertion }
+        slot
     }
 
     /// How many events were ever added.
@@ -154,7 +184,8 @@ impl EventQueue {
     }
 
     /// The next event with its insertion number, if it happens at `time_ns` or before.
-    pub(crate) fn pop_until(&mut self, time_ns: u64) -> Option<(u64, Event)> {
+    #[inline(always)]
+    pub(crate) fn pop_until(&mut self, time_ns: u64) -> Option<(u64, Due)> {
         // Looked at before the slot is: mostly the answer is that there is none.
         if time_of(self.peek()?.0) > time_ns {
             return None;
@@ -162,7 +193,25 @@ impl EventQueue {
         let first = self.first().filter(|it| time_of(it.0) <= time_ns)?;
         self.remove_first(first);
         let slot = &mut self.slots[slot_of(first.0) as usize];
-        Some((slot.insertion, slot.event.take()?))
+        let due = match slot.event {
+            Some(Event::Timer { host, wakee: Wakee::Task(task) }) => {
+                slot.event = None;
+                Due::Timer { host, task }
+            }
+            Some(Event::Disk { host, operation }) => {
+                slot.event = None;
+                Due::Disk { host, operation }
+            }
+            Some(Event::Deliver { .. }) => {
+                let Some(Event::Deliver { from, to, incarnation, payload }) = slot.event.take()
+                else {
+                    return None;
+                };
+                Due::Deliver { from, to, incarnation, payload }
+            }
+            _ => Due::Other(slot.event.take()?),
+        };
+        Some((slot.insertion, due))
     }
 
     /// Takes an event back; nothing happens if it is gone already.
@@ -206,7 +255,7 @@ mod tests {
 
     fn pop(queue: &mut EventQueue, until_ns: u64) -> Option<u64> {
         match queue.pop_until(until_ns)?.1 {
-            Event::ObjectReply { request } => Some(request),
+            Due::Other(Event::ObjectReply { request }) => Some(request),
             _ => unreachable!("only replies are put in here"),
         }
     }

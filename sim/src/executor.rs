@@ -7,14 +7,15 @@
 
 use std::collections::BTreeSet;
 use std::future::Future;
+use std::mem::{replace, take};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{RawWakerVTable, Wake, Waker};
+use std::task::{RawWakerVTable, Waker};
 
 use crate::dice::{StreamId, Streams};
 use crate::host::HostId;
 use crate::ready::Ready;
-use crate::wake::{Running, TaskId, TaskWake, Woken};
+use crate::wake::{Running, TaskId, TaskWake, Waking, Woken};
 
 /// A boxed future that lives on this thread.
 pub(crate) type LocalFuture = Pin<Box<dyn Future<Output = ()>>>;
@@ -39,37 +40,57 @@ fn of_key(key: u128) -> (u64, u32) {
 }
 
 /// What the executor knows of a task beside its future.
-pub(crate) struct TaskHead {
-    pub(crate) host: HostId,
-    pub(crate) incarnation: u32,
+struct TaskHead {
+    serial: u64,
+    wake: Arc<TaskWake>,
+    host: HostId,
+    /// Whether it has a priority and has not been polled since.
+    queued: bool,
+    /// Whether `wake` was used since the last poll; if not, it need not be touched.
+    used_wake: bool,
+    incarnation: u32,
     schedule: StreamId,
     /// Its last waking that was given a priority: keys of earlier ones, or of a task that had
-    /// this slot before, are void.
-    waking: u64,
-    wake: Arc<TaskWake>,
-    pub(crate) waker: Waker,
+    /// this slot before, are void. The low half of the number: void keys do not outlive the
+    /// instant, or the pause of their host.
+    waking: u32,
 }
 
 impl TaskHead {
-    /// The number of the task, never used twice in one world.
-    pub(crate) fn serial(&self) -> u64 {
-        self.wake.task().1
+    /// Whether what was woken is this task. Those of a host that crashed meanwhile are gone: they
+    /// draw nothing.
+    #[inline]
+    fn is_number(&self, serial: u64) -> bool {
+        self.serial == serial
+    }
+
+    /// Makes the task wakeable again.
+    #[inline]
+    fn begin_poll(&mut self) {
+        self.queued = false;
+        if take(&mut self.used_wake) {
+            self.wake.begin_poll();
+        }
     }
 }
 
-/// A task that waits for its turn: one line of the cache.
+/// A task in its slot: one line of the cache.
 #[repr(align(64))]
-pub(crate) struct Task {
-    pub(crate) head: TaskHead,
-    pub(crate) future: LocalFuture,
+struct Slot {
+    head: TaskHead,
+    /// `None` while the task is polled. Nothing else moves for a poll: a processor is slow to
+    /// read what it has just copied.
+    body: Option<(LocalFuture, Waker)>,
 }
 
-/// What to poll next.
-pub(crate) enum Picked {
-    Driver,
-    /// The task was taken out of its slot, which stays reserved until
-    /// [`Executor::put_back`] or [`Executor::release`].
-    Task(u32, Task),
+/// A task out of its slot.
+pub(crate) struct Task {
+    pub(crate) host: HostId,
+    pub(crate) incarnation: u32,
+    /// The number of the task, never used twice in one world.
+    pub(crate) serial: u64,
+    pub(crate) future: LocalFuture,
+    pub(crate) waker: Waker,
 }
 
 /// Whom an event wakes. A task that waits for it by itself is named, which costs nothing;
@@ -87,9 +108,8 @@ struct Polled {
 }
 
 impl Polled {
-    fn new(slot: u32, head: &TaskHead) -> Self {
-        let (data, vtable) = (head.waker.data(), head.waker.vtable());
-        Self { task: (slot, head.serial()), data, vtable }
+    fn new(task: TaskId, waker: &Waker) -> Self {
+        Self { task, data: waker.data(), vtable: waker.vtable() }
     }
 
     fn is_of(&self, waker: &Waker) -> bool {
@@ -97,16 +117,29 @@ impl Polled {
     }
 }
 
+/// What is known of the task in a slot.
+#[inline]
+fn head_in<'a>(
+    slots: &'a mut [Option<Slot>],
+    driver: &'a mut Option<(TaskHead, Waker)>,
+    slot: u32,
+) -> Option<&'a mut TaskHead> {
+    match slot {
+        DRIVER_SLOT => driver.as_mut().map(|it| &mut it.0),
+        _ => slots[slot as usize].as_mut().map(|it| &mut it.head),
+    }
+}
+
 /// All tasks of a world.
 #[derive(Default)]
 pub(crate) struct Executor {
-    slots: Vec<Option<Task>>,
+    slots: Vec<Option<Slot>>,
     free: Vec<u32>,
     serials: u64,
-    driver: Option<TaskHead>,
+    driver: Option<(TaskHead, Waker)>,
     woken: Arc<Woken>,
     /// Emptied and refilled at each turn, kept for its memory.
-    woken_now: Vec<TaskId>,
+    woken_now: Vec<Waking>,
     /// Their keys, before they are added to those that are ready; kept for its memory.
     keys_now: Vec<u128>,
     ready: Ready,
@@ -118,12 +151,21 @@ pub(crate) struct Executor {
 }
 
 impl Executor {
-    fn head(&mut self, slot: u32, host: HostId, incarnation: u32, schedule: StreamId) -> TaskHead {
+    /// A new task, woken.
+    fn head(
+        &mut self,
+        slot: u32,
+        host: HostId,
+        incarnation: u32,
+        schedule: StreamId,
+    ) -> (TaskHead, Waker) {
         let serial = self.serials;
         self.serials += 1;
         let wake = TaskWake::new((slot, serial), self.woken.clone());
         let waker = Waker::from(wake.clone());
-        TaskHead { host, incarnation, schedule, waking: u64::MAX, wake, waker }
+        waker.wake_by_ref();
+        let (queued, used_wake, waking) = (false, false, 0);
+        (TaskHead { serial, wake, host, queued, used_wake, incarnation, schedule, waking }, waker)
     }
 
     /// Adds a task, woken.
@@ -139,17 +181,14 @@ impl Executor {
             assert!(self.slots.len() < DRIVER_SLOT as usize, "more tasks than a world holds");
             (self.slots.len() - 1) as u32
         });
-        let head = self.head(slot, host, incarnation, schedule);
-        head.waker.wake_by_ref();
-        self.slots[slot as usize] = Some(Task { head, future });
+        let (head, waker) = self.head(slot, host, incarnation, schedule);
+        self.slots[slot as usize] = Some(Slot { head, body: Some((future, waker)) });
     }
 
     /// Prepares for a new driver, woken; gives its waker.
     pub(crate) fn start_driver(&mut self, schedule: StreamId) -> Waker {
-        let head = self.head(DRIVER_SLOT, HostId::DRIVER, 0, schedule);
-        head.waker.wake_by_ref();
-        let waker = head.waker.clone();
-        self.driver = Some(head);
+        let (head, waker) = self.head(DRIVER_SLOT, HostId::DRIVER, 0, schedule);
+        self.driver = Some((head, waker.clone()));
         waker
     }
 
@@ -164,17 +203,6 @@ impl Executor {
         self.polled = None;
     }
 
-    fn head_in(&self, slot: u32) -> Option<&TaskHead> {
-        match slot {
-            DRIVER_SLOT => self.driver.as_ref(),
-            _ => self.slots[slot as usize].as_ref().map(|it| &it.head),
-        }
-    }
-
-    fn alive(&self, slot: u32, serial: u64) -> Option<&TaskHead> {
-        self.head_in(slot).filter(|it| it.serial() == serial)
-    }
-
     /// Whom to wake for what is polled with this waker.
     pub(crate) fn wakee(&self, waker: &Waker) -> Wakee {
         match &self.polled {
@@ -183,38 +211,27 @@ impl Executor {
         }
     }
 
-    /// Wakes it, if it is still alive. Not while a task is out of its slot: events happen
-    /// between polls.
+    /// Wakes it, if it is still alive when its turn is drawn.
+    #[inline]
     pub(crate) fn wake(&self, wakee: &Wakee) {
         match wakee {
             Wakee::Other(waker) => waker.wake_by_ref(),
-            Wakee::Task((slot, serial)) => {
-                if let Some(head) = self.alive(*slot, *serial) {
-                    head.wake.wake_by_ref();
-                }
-            }
+            Wakee::Task(task) => self.woken.push_task(*task),
         }
     }
 
-    /// Gives each task that was woken since the last call its priority.
+    /// Gives each task that was woken a priority.
     fn admit_woken(&mut self, dice: &mut Streams) {
-        let Self { woken, woken_now, slots, driver, keys_now, wakings, ready, paused, .. } = self;
-        woken.take(woken_now);
-        // A task that is paused misses its turn and may meet others later.
-        let alone = woken_now.len() == 1 && ready.is_empty() && paused.is_empty();
-        for (slot, serial) in woken_now.drain(..) {
-            let head = match slot {
-                DRIVER_SLOT => driver.as_mut(),
-                _ => slots[slot as usize].as_mut().map(|it| &mut it.head),
+        let Self { woken_now, slots, driver, keys_now, wakings, ready, .. } = self;
+        for Waking { serial, slot, by_waker } in woken_now.drain(..) {
+            let Some(head) = head_in(slots, driver, slot).filter(|it| it.is_number(serial)) else {
+                continue;
             };
-            // Tasks of a host that crashed meanwhile are gone; they draw nothing.
-            if let Some(head) = head.filter(|it| it.serial() == serial) {
-                head.waking = *wakings;
-                let priority = match alone {
-                    true => dice.pass_over(head.schedule),
-                    false => dice.raw(head.schedule),
-                };
-                keys_now.push(key(priority, *wakings, slot));
+            head.used_wake |= by_waker;
+            // Woken before and not polled since: this is one waking.
+            if !replace(&mut head.queued, true) {
+                head.waking = *wakings as u32;
+                keys_now.push(key(dice.raw(head.schedule), *wakings, slot));
                 *wakings += 1;
             }
         }
@@ -223,27 +240,58 @@ impl Executor {
         }
     }
 
-    /// The task to poll next, if any is ready.
-    pub(crate) fn pick(&mut self, dice: &mut Streams) -> Option<Picked> {
+    /// Gives the only task that is woken its turn, whatever its priority.
+    fn pick_alone(&mut self, waking: Waking, dice: &mut Streams) -> Option<u32> {
+        let head = head_in(&mut self.slots, &mut self.driver, waking.slot);
+        let head = head.filter(|it| it.is_number(waking.serial))?;
+        head.used_wake |= waking.by_waker;
+        dice.pass_over(head.schedule);
+        self.wakings += 1;
+        Some(waking.slot)
+    }
+
+    /// The slot of the task to poll next, if any is ready: [`DRIVER_SLOT`] for the driver. It is
+    /// for the caller to begin the poll.
+    pub(crate) fn pick(&mut self, dice: &mut Streams) -> Option<u32> {
+        self.woken.take(&mut self.woken_now);
+        // A task that is paused misses its turn and may meet others later.
+        if self.woken_now.len() <= 1 && self.ready.is_empty() && self.paused.is_empty() {
+            let waking = self.woken_now.pop()?;
+            return self.pick_alone(waking, dice);
+        }
         self.admit_woken(dice);
         while let Some(key) = self.ready.pop() {
             let (waking, slot) = of_key(key);
-            let Some(head) = self.head_in(slot).filter(|it| it.waking == waking) else {
+            let head = head_in(&mut self.slots, &mut self.driver, slot);
+            let Some(head) = head.filter(|it| it.queued && it.waking == waking as u32) else {
                 continue;
             };
             if !self.paused.is_empty() && self.paused.contains(&head.host) {
                 self.missed.push((head.host, key));
                 continue;
             }
-            head.wake.begin_poll();
-            self.polled = Some(Polled::new(slot, head));
-            if slot == DRIVER_SLOT {
-                return Some(Picked::Driver);
-            }
-            let task = self.slots[slot as usize].take().expect("its head was there");
-            return Some(Picked::Task(slot, task));
+            return Some(slot);
         }
         None
+    }
+
+    /// The driver is polled next.
+    pub(crate) fn begin_driver_poll(&mut self) {
+        if let Some((head, waker)) = &mut self.driver {
+            head.begin_poll();
+            self.polled = Some(Polled::new((DRIVER_SLOT, head.serial), waker));
+        }
+    }
+
+    /// Takes the task that was picked out of its slot, to be polled.
+    #[inline(always)]
+    pub(crate) fn begin_poll(&mut self, slot: u32) -> Task {
+        let Slot { head, body } = self.slots[slot as usize].as_mut().expect("it was picked");
+        head.begin_poll();
+        let (future, waker) = body.take().expect("it is not polled yet");
+        self.polled = Some(Polled::new((slot, head.serial), &waker));
+        let &mut TaskHead { host, incarnation, serial, .. } = head;
+        Task { host, incarnation, serial, future, waker }
     }
 
     /// How many slots there are; some may be free.
@@ -251,11 +299,13 @@ impl Executor {
         self.slots.len() as u32
     }
 
-    /// Takes a task out of its slot, with its host and the stream of its priorities; the slot
-    /// stays reserved until [`Executor::put_back`] or [`Executor::release`].
-    pub(crate) fn take(&mut self, slot: u32) -> Option<(HostId, StreamId, Task)> {
-        let task = self.slots[slot as usize].take()?;
-        Some((task.head.host, task.head.schedule, task))
+    /// Takes a task out of its slot, with the stream of its priorities; the slot stays reserved
+    /// until [`Executor::put_back`] or [`Executor::release`].
+    pub(crate) fn take(&mut self, slot: u32) -> Option<(StreamId, Task)> {
+        let Slot { head, body } = self.slots[slot as usize].as_mut()?;
+        let (future, waker) = body.take()?;
+        let &mut TaskHead { host, incarnation, serial, schedule, .. } = head;
+        Some((schedule, Task { host, incarnation, serial, future, waker }))
     }
 
     /// Lets no task of a host run until [`Executor::resume`]; false if that was so already.
@@ -266,7 +316,7 @@ impl Executor {
     /// Gives the tasks of a host the turns that they have missed; false if it was not paused.
     pub(crate) fn resume(&mut self, host: HostId) -> bool {
         let was_paused = self.paused.remove(&host);
-        let missed = std::mem::take(&mut self.missed);
+        let missed = take(&mut self.missed);
         let (due, others) = missed.into_iter().partition(|(of, _)| *of == host);
         self.missed = others;
         let due: Vec<(HostId, u128)> = due;
@@ -275,23 +325,28 @@ impl Executor {
     }
 
     /// Returns a task that is not done after its poll.
+    #[inline(always)]
     pub(crate) fn put_back(&mut self, slot: u32, task: Task) {
-        self.slots[slot as usize] = Some(task);
+        let slot = self.slots[slot as usize].as_mut().expect("it is reserved");
+        slot.body = Some((task.future, task.waker));
     }
 
     /// Frees the slot of a task that is done.
     pub(crate) fn release(&mut self, slot: u32) {
+        self.slots[slot as usize] = None;
         self.free.push(slot);
     }
 
     /// Takes out the tasks that `doomed` names; the caller drops them, and must hold no
     /// borrow of the world then: a drop may run any code.
-    pub(crate) fn take_tasks(&mut self, doomed: impl Fn(&TaskHead) -> bool) -> Vec<Task> {
+    pub(crate) fn take_tasks(&mut self, doomed: impl Fn(HostId) -> bool) -> Vec<Task> {
         let mut taken = Vec::new();
-        for (slot, task) in self.slots.iter_mut().enumerate() {
-            if task.as_ref().is_some_and(|it| doomed(&it.head)) {
-                taken.extend(task.take());
-                self.free.push(slot as u32);
+        for slot in 0..self.slots_len() {
+            if self.slots[slot as usize].as_ref().is_some_and(|it| doomed(it.head.host))
+                && let Some((_, task)) = self.take(slot)
+            {
+                taken.push(task);
+                self.release(slot);
             }
         }
         taken
@@ -300,10 +355,10 @@ impl Executor {
 
 #[cfg(test)]
 mod tests {
-    use super::Task;
+    use super::Slot;
 
     #[test]
     fn a_task_is_one_line_of_the_cache() {
-        assert_eq!(size_of::<Option<Task>>(), 64);
+        assert_eq!(size_of::<Option<Slot>>(), 64);
     }
 }

@@ -224,7 +224,7 @@ impl World {
         let before = core.guest.replace(Some(Rc::clone(&state)));
         assert!(before.is_none(), "a world lodges with one engine, once");
         for task in core.executor.borrow_mut().take_tasks(|_| true) {
-            state.adopt(task.head.host, task.head.incarnation, task.future);
+            state.adopt(task.host, task.incarnation, task.future);
         }
         self.ask_for_more_time(&state);
         Guest { world: self.downgrade(), state }

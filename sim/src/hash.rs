@@ -1,7 +1,8 @@
 //! A hash over everything that happened so far, in order.
 //!
 //! Each event is folded in with xxh3, seeded with the hash before it; so the value
-//! depends on every event and on their order.
+//! depends on every event and on their order. A payload of eight bytes, as most are, stands for
+//! itself, others for their hash.
 
 use std::cell::Cell;
 
@@ -81,8 +82,13 @@ impl RollingHash {
         let mut event = [0u8; 32];
         event[..8].copy_from_slice(&time_ns.to_le_bytes());
         event[8..16].copy_from_slice(&actor.0.to_le_bytes());
+        // Turned over, the kind keeps a hash apart from a payload that happens to look like it.
+        let (kind, last) = match <[u8; 8]>::try_from(payload) {
+            Ok(word) => (kind, word),
+            Err(_) => (!kind, xxh3_64(payload).to_le_bytes()),
+        };
         event[16..24].copy_from_slice(&kind.to_le_bytes());
-        event[24..].copy_from_slice(&xxh3_64(payload).to_le_bytes());
+        event[24..].copy_from_slice(&last);
         self.0 = xxh3_64_with_seed(&event, self.0);
     }
 

@@ -83,7 +83,7 @@ impl Core {
         self.close_sockets(host);
         let mut executor = self.executor.borrow_mut();
         executor.resume(host);
-        executor.take_tasks(|it| it.host == host)
+        executor.take_tasks(|it| it == host)
     }
 
     /// What a crash does after the process has ended.
@@ -96,7 +96,7 @@ impl Core {
 
     /// Drops a task of a dead process. A panic on the way is reported, not passed on.
     pub(crate) fn drop_task(&self, task: Task) {
-        let host = task.head.host;
+        let host = task.host;
         if let Err(message) = guarded(|| drop(task)) {
             self.report_panic(host, message);
         }

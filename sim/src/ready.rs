@@ -4,6 +4,8 @@
 //! one whom another task woke. A batch is sorted once, which is cheaper than a heap; a large one
 //! is dealt out by the first bits of its keys before, which drawn priorities spread evenly.
 
+use std::mem::replace;
+
 use crate::heap::Heap;
 
 /// Fewer tasks than that go into the heap at once.
@@ -12,15 +14,16 @@ const BATCH_MIN: usize = 6;
 /// From so many tasks on they are dealt out.
 const DEALT_MIN: usize = 64;
 
-/// Where they are dealt to, by so many bits of the key.
-const PLACE_BITS: u32 = 8;
-const PLACES: usize = 1 << PLACE_BITS;
+/// At most so many places they are dealt to, one per task otherwise.
+const PLACES_MAX: usize = 1 << 12;
 
 /// Keys, of which the lowest comes first.
 #[derive(Default)]
 pub(crate) struct Ready {
     /// The highest first, so that the lowest is taken from the end.
     batch: Vec<u128>,
+    /// For each place where in the batch it ends; kept for its memory.
+    ends: Vec<u32>,
     late: Heap,
 }
 
@@ -39,23 +42,29 @@ impl Ready {
             std::mem::swap(&mut self.batch, keys);
             return self.batch.sort_unstable_by(|a, b| b.cmp(a));
         }
+        let places = keys.len().next_power_of_two().min(PLACES_MAX);
+        let unused_bits = u128::BITS - places.ilog2();
         // The highest first.
-        let place = |key: u128| PLACES - 1 - (key >> (u128::BITS - PLACE_BITS)) as usize;
-        let mut ends = [0; PLACES];
-        keys.iter().for_each(|it| ends[place(*it)] += 1);
+        let place = |key: u128| places - 1 - (key >> unused_bits) as usize;
+        self.ends.clear();
+        self.ends.resize(places, 0);
+        keys.iter().for_each(|it| self.ends[place(*it)] += 1);
         let mut before = 0;
-        for end in &mut ends {
-            before += std::mem::replace(end, before);
+        for end in &mut self.ends {
+            before += replace(end, before);
         }
         self.batch.resize(keys.len(), 0);
         for key in keys.drain(..) {
-            let end = &mut ends[place(key)];
-            self.batch[*end] = key;
+            let end = &mut self.ends[place(key)];
+            self.batch[*end as usize] = key;
             *end += 1;
         }
         let mut begin = 0;
-        for end in ends {
-            self.batch[begin..end].sort_unstable_by(|a, b| b.cmp(a));
+        for &end in &self.ends {
+            let end = end as usize;
+            if end - begin > 1 {
+                self.batch[begin..end].sort_unstable_by(|a, b| b.cmp(a));
+            }
             begin = end;
         }
     }

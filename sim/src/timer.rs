@@ -31,16 +31,14 @@ pub struct Sleep {
 impl Sleep {
     /// A sleep until `deadline_ns` of world time.
     pub(crate) fn new(core: Rc<Core>, host: HostId, deadline_ns: u64) -> Self {
-        let clock_changes = core.clock_changes.get();
-        Self { core, host, shown_ns: None, deadline_ns, clock_changes, timer: None, set_ns: 0 }
+        Self::towards(core, host, None, deadline_ns)
     }
 
-    /// A sleep until the monotonic clock of the host shows `shown_ns`.
-    fn until_shown(core: Rc<Core>, host: HostId, shown_ns: u64) -> Self {
-        let deadline_ns = core.hosts.borrow()[host.index()].clocks.monotonic.instant_of(shown_ns);
-        let mut sleep = Self::new(core, host, deadline_ns);
-        sleep.shown_ns = Some(shown_ns);
-        sleep
+    /// A sleep that is made where it is going to lie.
+    #[inline]
+    fn towards(core: Rc<Core>, host: HostId, shown_ns: Option<u64>, deadline_ns: u64) -> Self {
+        let clock_changes = core.clock_changes.get();
+        Self { core, host, shown_ns, deadline_ns, clock_changes, timer: None, set_ns: 0 }
     }
 
     /// Sets the timer anew if the clock will now show the deadline at another instant.
@@ -50,8 +48,7 @@ impl Sleep {
             return;
         };
         self.clock_changes = changes;
-        let hosts = self.core.hosts.borrow();
-        let deadline_ns = hosts[self.host.index()].clocks.monotonic.instant_of(shown_ns);
+        let deadline_ns = self.core.instant_of(self.host, shown_ns);
         if deadline_ns != self.deadline_ns {
             self.deadline_ns = deadline_ns;
             if let Some(timer) = self.timer.take() {
@@ -99,12 +96,15 @@ impl Drop for Sleep {
 
 impl Host {
     /// Waits until this machine's monotonic clock shows `monotonic_ns`.
+    #[inline]
     pub fn sleep_until(&self, monotonic_ns: u64) -> Sleep {
-        Sleep::until_shown(self.core.clone(), self.id(), monotonic_ns)
+        let deadline_ns = self.core.instant_of(self.id(), monotonic_ns);
+        Sleep::towards(self.core.clone(), self.id(), Some(monotonic_ns), deadline_ns)
     }
 
     /// Waits for `ns` nanoseconds of this machine's monotonic clock from now; 0 lets the other
     /// tasks go first.
+    #[inline]
     pub fn sleep(&self, ns: u64) -> Sleep {
         self.sleep_until(self.now_ns().saturating_add(ns))
     }

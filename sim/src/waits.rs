@@ -61,14 +61,15 @@ impl World {
         let mut waiting = Vec::new();
         let slots = core.executor.borrow().slots_len();
         for slot in 0..slots {
-            let Some((host, schedule, mut task)) = core.executor.borrow_mut().take(slot) else {
+            let Some((schedule, mut task)) = core.executor.borrow_mut().take(slot) else {
                 continue;
             };
+            let host = task.host;
             ANSWERS.set(Some(Vec::new()));
-            let mut context = Context::from_waker(&task.head.waker);
+            let mut context = Context::from_waker(&task.waker);
             let polled = guarded(|| task.future.as_mut().poll(&mut context));
             let waits_for = ANSWERS.take().unwrap_or_default();
-            if matches!(polled, Ok(Poll::Pending)) && core.is_current(host, task.head.incarnation) {
+            if matches!(polled, Ok(Poll::Pending)) && core.is_current(host, task.incarnation) {
                 let task_name = core.dice.borrow().name(schedule).replace("schedule.", "");
                 waiting.push(Waiting { host, task: task_name, waits_for });
                 core.executor.borrow_mut().put_back(slot, task);

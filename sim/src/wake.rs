@@ -12,10 +12,19 @@ use std::task::{Wake, Waker};
 /// A task by its slot and its number.
 pub(crate) type TaskId = (u32, u64);
 
+/// A task that was woken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Waking {
+    pub(crate) serial: u64,
+    pub(crate) slot: u32,
+    /// Whether one of its wakers was used, which then remembers that it was.
+    pub(crate) by_waker: bool,
+}
+
 /// The tasks of one world that were woken and have not had their turn.
 #[derive(Default)]
 pub(crate) struct Woken {
-    shared: Mutex<Vec<TaskId>>,
+    shared: Mutex<Vec<Waking>>,
     /// Whether the shared list holds anything, so that it need not be locked to know.
     is_shared: AtomicBool,
 }
@@ -24,25 +33,34 @@ thread_local! {
     /// The address of the list of the world that runs on this thread; null if none does.
     static RUNS: Cell<*const Woken> = const { Cell::new(std::ptr::null()) };
     /// The woken of that world, in order.
-    static WOKEN_HERE: RefCell<Vec<TaskId>> = const { RefCell::new(Vec::new()) };
+    static WOKEN_HERE: RefCell<Vec<Waking>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Woken {
-    fn push(&self, task: TaskId) {
+    #[inline]
+    fn push(&self, waking: Waking) {
         if RUNS.get() == std::ptr::from_ref(self) {
-            WOKEN_HERE.with_borrow_mut(|it| it.push(task));
+            WOKEN_HERE.with_borrow_mut(|it| it.push(waking));
         } else {
-            self.share([task]);
+            self.share([waking]);
         }
     }
 
-    fn share(&self, tasks: impl IntoIterator<Item = TaskId>) {
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner).extend(tasks);
+    /// Wakes a task without its waker, which so need not be looked at.
+    #[inline]
+    pub(crate) fn push_task(&self, (slot, serial): TaskId) {
+        self.push(Waking { serial, slot, by_waker: false });
+    }
+
+    fn share(&self, wakings: impl IntoIterator<Item = Waking>) {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner).extend(wakings);
         self.is_shared.store(true, Ordering::Release);
     }
 
-    /// Moves the woken to the end of `into`, in the order in which they were woken.
-    pub(crate) fn take(&self, into: &mut Vec<TaskId>) {
+    /// Moves the woken to the end of `into`, in the order in which they were woken; one may be
+    /// there more than once.
+    #[inline]
+    pub(crate) fn take(&self, into: &mut Vec<Waking>) {
         if RUNS.get() == std::ptr::from_ref(self) {
             WOKEN_HERE.with_borrow_mut(|it| into.append(it));
         }
@@ -51,7 +69,7 @@ impl Woken {
         }
     }
 
-    fn take_shared(&self, into: &mut Vec<TaskId>) {
+    fn take_shared(&self, into: &mut Vec<Waking>) {
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         self.is_shared.store(false, Ordering::Release);
         into.append(&mut shared);
@@ -62,7 +80,7 @@ impl Woken {
 pub(crate) struct Running {
     woken: Arc<Woken>,
     outer: *const Woken,
-    outer_woken: Vec<TaskId>,
+    outer_woken: Vec<Waking>,
 }
 
 impl Running {
@@ -88,24 +106,19 @@ impl Drop for Running {
 /// What a task's waker points at.
 pub(crate) struct TaskWake {
     task: TaskId,
-    /// Whether the task was woken and has not been polled since.
-    queued: AtomicBool,
+    /// Whether the task was woken by this and has not been polled since.
+    used: AtomicBool,
     woken: Arc<Woken>,
 }
 
 impl TaskWake {
     pub(crate) fn new(task: TaskId, woken: Arc<Woken>) -> Arc<Self> {
-        Arc::new(Self { task, queued: AtomicBool::new(false), woken })
+        Arc::new(Self { task, used: AtomicBool::new(false), woken })
     }
 
-    /// Whom it wakes.
-    pub(crate) fn task(&self) -> TaskId {
-        self.task
-    }
-
-    /// Makes the task wakeable again; called right before each poll.
+    /// Makes the task wakeable again; called right before each poll that it was used for.
     pub(crate) fn begin_poll(&self) {
-        self.queued.store(false, Ordering::Relaxed);
+        self.used.store(false, Ordering::Relaxed);
     }
 }
 
@@ -116,9 +129,10 @@ impl Wake for TaskWake {
 
     fn wake_by_ref(self: &Arc<Self>) {
         // Two threads that wake at once may both push: then the task has two turns.
-        if !self.queued.load(Ordering::Relaxed) {
-            self.queued.store(true, Ordering::Relaxed);
-            self.woken.push(self.task);
+        if !self.used.load(Ordering::Relaxed) {
+            self.used.store(true, Ordering::Relaxed);
+            let (slot, serial) = self.task;
+            self.woken.push(Waking { serial, slot, by_waker: true });
         }
     }
 }
@@ -195,6 +209,10 @@ mod tests {
 
     use super::*;
 
+    fn slots(woken: &[Waking]) -> Vec<u32> {
+        woken.iter().map(|it| it.slot).collect()
+    }
+
     #[test]
     fn the_woken_are_known_whoever_wakes_them() {
         let woken = Arc::<Woken>::default();
@@ -210,16 +228,21 @@ mod tests {
             TaskWake::new((7, 7), other.clone()).wake_by_ref();
             let mut inner = Vec::new();
             other.take(&mut inner);
-            assert_eq!(inner, [(7, 7)]);
+            assert_eq!(slots(&inner), [7]);
         }
         let mut seen = Vec::new();
+        woken.push_task((4, 0));
         woken.take(&mut seen);
-        assert_eq!(seen, [(0, 0), (1, 0), (2, 0)]);
+        assert_eq!(slots(&seen), [0, 1, 4, 2]);
+        assert_eq!(
+            seen.iter().map(|it| it.by_waker).collect::<Vec<_>>(),
+            [true, true, false, true]
+        );
         tasks[0].begin_poll();
         tasks[0].wake_by_ref();
         drop(running);
         woken.take(&mut seen);
-        assert_eq!(seen, [(0, 0), (1, 0), (2, 0), (0, 0)]);
+        assert_eq!(slots(&seen), [0, 1, 4, 2, 0]);
     }
 
     proptest! {
@@ -237,8 +260,9 @@ mod tests {
                     let mut seen = Vec::new();
                     woken.take(&mut seen);
                     tasks.iter().for_each(|it| it.begin_poll());
-                    let due = model.iter_mut().filter_map(|it| take(&mut it.1).then_some(it.0));
-                    prop_assert!(due.eq(seen.into_iter().map(|it| it.0)));
+                    let woken_now = |it: &mut (u32, bool)| take(&mut it.1).then_some(it.0);
+                    let expected = model.iter_mut().filter_map(woken_now);
+                    prop_assert!(expected.eq(seen.into_iter().map(|it| it.slot)));
                     continue;
                 };
                 set.wait(&Waker::from(tasks[task as usize].clone()));

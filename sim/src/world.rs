@@ -14,8 +14,8 @@ use std::task::{Context, Poll};
 
 use crate::core::Core;
 use crate::dice::{Dice, TapeFit};
-use crate::event::Event;
-use crate::executor::{Picked, Task};
+use crate::event::{Due, Event};
+use crate::executor::{DRIVER_SLOT, Wakee};
 use crate::host::{Host, HostId};
 use crate::log::EventRecord;
 use crate::panics::{guarded, install_hook};
@@ -159,9 +159,9 @@ impl World {
                 return Err(RunError::Livelock);
             }
             let result = match picked {
-                Picked::Driver => self.poll_driver(driver.as_mut(), context)?,
-                Picked::Task(slot, task) => {
-                    self.poll_task(slot, task)?;
+                DRIVER_SLOT => self.poll_driver(driver.as_mut(), context)?,
+                slot => {
+                    self.poll_task(slot)?;
                     self.core().drop_doomed();
                     Poll::Pending
                 }
@@ -180,20 +180,22 @@ impl World {
         let now_ns = core.now_ns.get();
         loop {
             let mut queue = core.queue.borrow_mut();
-            let Some((insertion, event)) = queue.pop_until(now_ns) else {
+            let Some((insertion, due)) = queue.pop_until(now_ns) else {
                 return Ok(());
             };
             drop(queue);
-            // What is frequent is taken apart here: an event is too large to be passed on.
-            match event {
-                Event::Deliver { from, to, incarnation, payload } => {
+            match due {
+                Due::Timer { host, task } => {
+                    core.end_timer(host, insertion, &Wakee::Task(task));
+                }
+                Due::Deliver { from, to, incarnation, payload } => {
                     core.deliver(from, to, incarnation, payload);
                 }
-                Event::Timer { host, wakee } => core.end_timer(host, insertion, &wakee),
-                Event::Call { number } => {
+                Due::Disk { host, operation } => core.end_disk_operation(host, operation),
+                Due::Other(Event::Call { number }) => {
                     guarded(|| self.make_call(number)).map_err(RunError::DriverPanicked)?;
                 }
-                event => core.happen(event),
+                Due::Other(event) => core.happen(insertion, event),
             }
         }
     }
@@ -212,18 +214,20 @@ impl World {
         driver: Pin<&mut impl Future<Output = T>>,
         context: &mut Context<'_>,
     ) -> Result<Poll<T>, RunError> {
+        self.core().executor.borrow_mut().begin_driver_poll();
         self.core().emit(HostId::DRIVER, "poll", b"driver");
         guarded(|| driver.poll(context)).map_err(RunError::DriverPanicked)
     }
 
-    fn poll_task(&self, slot: u32, mut task: Task) -> Result<(), RunError> {
+    fn poll_task(&self, slot: u32) -> Result<(), RunError> {
         let core = self.core();
-        let host = task.head.host;
-        core.emit(host, "poll", &task.head.serial().to_le_bytes());
-        let mut context = Context::from_waker(&task.head.waker);
+        let mut task = core.executor.borrow_mut().begin_poll(slot);
+        let host = task.host;
+        core.emit(host, "poll", &task.serial.to_le_bytes());
+        let mut context = Context::from_waker(&task.waker);
         let polled = guarded(|| task.future.as_mut().poll(&mut context));
         let goes_on =
-            matches!(polled, Ok(Poll::Pending)) && core.is_current(host, task.head.incarnation);
+            matches!(polled, Ok(Poll::Pending)) && core.is_current(host, task.incarnation);
         if goes_on {
             core.executor.borrow_mut().put_back(slot, task);
             return Ok(());
@@ -234,7 +238,7 @@ impl World {
                 return Err(RunError::DriverPanicked(message));
             }
             // Whoever was killed in the middle of this poll is not heard any more.
-            if core.is_current(host, task.head.incarnation) {
+            if core.is_current(host, task.incarnation) {
                 core.report_panic(host, message);
                 self.crash(host);
             }

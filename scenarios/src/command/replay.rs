@@ -49,13 +49,13 @@ pub(super) fn show(
 }
 
 /// The plan in a file.
-fn read_plan(path: &Path) -> Result<NamedPlan, Refusal> {
+fn read_plan(path: &Path) -> Result<Box<NamedPlan>, Refusal> {
     let file = path.display().to_string();
     let text = std::fs::read_to_string(path)
         .map_err(|why| Refusal(format!("cannot read the plan '{file}': {why}")))?;
     let plan: Plan = serde_json::from_str(&text)
         .map_err(|why| Refusal(format!("'{file}' is no plan of faults: {why}")))?;
-    Ok(NamedPlan { file, plan })
+    Ok(Box::new(NamedPlan { file, plan }))
 }
 
 /// The run that the arguments are about.

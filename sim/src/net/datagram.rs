@@ -125,13 +125,15 @@ impl Core {
         self.count_fault("net.duplicated", fate.duplicate_delay_ns.is_some().into());
         let is_narrow = self.takes_in_slowly(from, to);
         let push = |delay_ns: u64, payload: Bytes| {
-            let bytes = payload.len();
-            let mut event = Event::Deliver { from, to, incarnation, payload };
-            if is_narrow {
-                let then = Box::new(event);
-                event = Event::Net(NetEvent::Arrive { from, to, bytes, then });
+            let at_ns = left_ns.saturating_add(delay_ns);
+            let mut queue = self.queue.borrow_mut();
+            if !is_narrow {
+                queue.push(at_ns, Event::Deliver { from, to, incarnation, payload });
+                return;
             }
-            self.queue.borrow_mut().push(left_ns.saturating_add(delay_ns), event);
+            let bytes = payload.len();
+            let then = Box::new(Event::Deliver { from, to, incarnation, payload });
+            queue.push(at_ns, Event::Net(NetEvent::Arrive { from, to, bytes, then }));
         };
         if let Some(delay_ns) = fate.duplicate_delay_ns {
             push(delay_ns, payload.clone());
