@@ -53,7 +53,7 @@ pub enum Ending {
     /// The user asked to stop.
     Interrupted,
     /// The simulation itself failed; of several such runs, the first of the plan.
-    Crashed(Crash),
+    Crashed(Box<Crash>),
 }
 
 /// Makes the runs `plan(0)`, `plan(1)`, … until `plan` has no more, and hands each report to
@@ -82,7 +82,7 @@ pub fn run_all(
         }
     });
     match crashes.into_iter().min_by_key(|(index, _)| *index) {
-        Some((_, crash)) => Ending::Crashed(*crash),
+        Some((_, crash)) => Ending::Crashed(crash),
         None => desk.ending(),
     }
 }

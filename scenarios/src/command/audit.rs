@@ -7,7 +7,7 @@ use crate::campaign::audit::{self, Difference, Hashes, first_difference};
 use crate::campaign::panics;
 use crate::campaign::parting::{Parting, parting};
 use crate::campaign::plan::Plan;
-use crate::campaign::pool::{Crash, Ending};
+use crate::campaign::pool::Ending;
 use crate::command::args::{AuditArgs, EventsArgs, PlanArgs};
 use crate::command::figures::{count, plural};
 use crate::command::run::crashed;
@@ -169,7 +169,7 @@ fn elsewhere(
 
 fn refusal(ending: Ending) -> Refusal {
     match ending {
-        Ending::Crashed(Crash { request, message }) => Refusal(crashed(&request, &message)),
+        Ending::Crashed(crash) => Refusal(crashed(&crash.request, &crash.message)),
         _ => Refusal("interrupted before every seed had run".to_string()),
     }
 }

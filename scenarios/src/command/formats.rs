@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde_json::json;
 
 use crate::campaign::gaps::Gap;
-use crate::campaign::pool::{Crash, Ending};
+use crate::campaign::pool::Ending;
 use crate::campaign::tally::{Alarm, Conclusion, RemarkKind, StoryTally, Tally};
 use crate::command::figures::{abbreviated, count, duration, per_second, plural};
 use crate::command::run::crashed;
@@ -249,7 +249,7 @@ pub(super) fn json(summary: &Summary) -> String {
 /// What the campaign as a whole failed to show, if anything.
 fn complaint(summary: &Summary) -> Option<String> {
     match (&summary.ending, summary.tally.conclusion()) {
-        (Ending::Crashed(Crash { request, message }), _) => Some(crashed(request, message)),
+        (Ending::Crashed(crash), _) => Some(crashed(&crash.request, &crash.message)),
         (_, Conclusion::Held) => None,
         (_, conclusion) => Some(sentence(conclusion)),
     }

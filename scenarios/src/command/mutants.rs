@@ -1,7 +1,7 @@
 //! `stillpoint mutants`: plants bugs and shows which oracles catch them, and how often.
 
 use crate::campaign::hunt::{Bag, Catch, Hunt, wilson_95};
-use crate::campaign::pool::{Crash, Done, Ending, run_all};
+use crate::campaign::pool::{Done, Ending, run_all};
 use crate::command::args::MutantsArgs;
 use crate::command::figures::{count, percent, plural};
 use crate::command::run::crashed;
@@ -82,8 +82,8 @@ fn row(name: &str, stories: &str, catch: &Catch) -> [String; 7] {
 fn conclude(bag: &Bag, ending: &Ending, host: &mut Host<'_>) -> Result<i32, Refusal> {
     writeln!(host.out)?;
     match ending {
-        Ending::Crashed(Crash { request, message }) => {
-            return Err(Refusal(crashed(request, message)));
+        Ending::Crashed(crash) => {
+            return Err(Refusal(crashed(&crash.request, &crash.message)));
         }
         Ending::Interrupted => writeln!(host.out, "interrupted before the hunt was over")?,
         Ending::OutOfTime => writeln!(host.out, "the budget ended before all seeds had run")?,

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::campaign::panics;
 use crate::campaign::plan::Plan;
-use crate::campaign::pool::{Crash, Done, Ending, run_all};
+use crate::campaign::pool::{Done, Ending, run_all};
 use crate::campaign::tally::Tally;
 use crate::command::args::{Format, RunArgs};
 use crate::command::formats::{Summary, json, junit, text};
@@ -111,9 +111,9 @@ fn write_reports(
 
 fn status(summary: &Summary, host: &mut Host<'_>) -> i32 {
     match &summary.ending {
-        Ending::Crashed(Crash { request, message }) => {
+        Ending::Crashed(crash) => {
             // The report has been written; if standard error is gone the status remains.
-            let _ = writeln!(host.err, "error: {}", crashed(request, message));
+            let _ = writeln!(host.err, "error: {}", crashed(&crash.request, &crash.message));
             COULD_NOT_RUN
         }
         _ => summary.tally.conclusion().status(),
