@@ -81,10 +81,11 @@ fn set(it: &Setting<'_>) {
     let swarm = Swarm {
         kinds: KINDS.to_vec(),
         // Most runs last little longer.
-        span_ns: 0..2_500_000_000,
+        span_ns: 0..2_000_000_000,
         lasts_ns: 1_000_000..1_500_000_000,
         for_good_per_mille: 250,
         points: POINTS.to_vec(),
+        passings_max: 4,
         ..Swarm::everything()
     };
     let plan = swarm.draw(it.world);
