@@ -91,6 +91,12 @@ fn every_command_that_is_shown_works() {
                 continue;
             }
             args.iter_mut().filter(|it| *it == SERVED).for_each(|it| *it = serving.endpoint());
+            // Files of this repository are named as from its root.
+            let of_repository = |it: String| match it.starts_with("scenarios/") {
+                true => format!("{ROOT}/{it}"),
+                false => it,
+            };
+            let args: Vec<String> = args.into_iter().map(of_repository).collect();
             let output = Command::new(env!("CARGO_BIN_EXE_stillpoint"))
                 .args(&args)
                 .current_dir(env!("CARGO_TARGET_TMPDIR"))

@@ -130,6 +130,7 @@ stories! {
     one_write_leads_to_another: "one-write-leads-to-another",
     a_client_hops: "a-client-hops",
     compaction_loses_power: "compaction-loses-power",
+    archive_is_damaged: "archive-is-damaged",
 }
 
 /// A thousand partitions, each of which writes between the request and the seal of each backup.

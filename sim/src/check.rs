@@ -3,12 +3,14 @@
 //!
 //! `SEEDS=5000` in the environment tries more seeds than the test asks for, `SEED=17` runs that
 //! one alone and prints its events, `TAPE='...'` the same for a tape, `EVENTS=500` prints so many
-//! of them. What a world saw is judged here too: a panic of a program and a violated property
-//! are failures whatever the scenario says.
+//! of them. What a world saw is judged here too: a panic of a program or of the scenario and a
+//! violated property are failures whatever the scenario says.
 
 mod environment;
 mod pool;
 
+use crate::fault::Carried;
+use crate::panics::{guarded, install_hook};
 use crate::property::Coverage;
 use crate::shrink::{Shrunk, Trial, shrink};
 use crate::tape::Tape;
@@ -20,6 +22,10 @@ const SHRINK_RUNS_MAX: u64 = 1_000;
 
 /// Events that are shown of a run that is replayed.
 const EVENTS_SHOWN: usize = 60;
+
+/// What is wrong with a scenario that leaves a world which cannot end.
+const KEPT: &str = "a program or a callback keeps a `World`, which is therefore never freed: \
+                    programs have their `Host`, and callbacks are handed the world";
 
 /// How a scenario is checked.
 #[derive(Clone, Copy, Debug)]
@@ -85,13 +91,14 @@ impl Check {
     /// # Panics
     /// A seed fails, or the seeds miss what they are to cover.
     pub fn run(self, scenario: impl Fn(&World) -> Result<(), String> + Sync) {
+        install_hook();
         let environment = Environment::read();
         match &environment.asked {
             Asked::Tape(tape) => self.replay(tape, environment.events, &scenario),
             Asked::Seeds(seeds) => {
                 let outcome = pool::run_seeds(seeds.unwrap_or(self.seeds), &|seed| {
                     let world = World::new(Tape::new(seed));
-                    (self.judge(&world, scenario(&world)), world)
+                    (self.try_out(&world, &scenario), world)
                 });
                 if let Some((seed, failure)) = outcome.failed {
                     panic!("{}", self.explain(seed, &failure, &scenario));
@@ -101,12 +108,19 @@ impl Check {
         }
     }
 
-    /// What is wrong with a run, in full.
-    fn judge(&self, world: &World, result: Result<(), String>) -> Option<String> {
+    /// Runs a scenario in a world of its own: what is wrong with the run, in full.
+    fn try_out(
+        &self,
+        world: &World,
+        scenario: &impl Fn(&World) -> Result<(), String>,
+    ) -> Option<String> {
+        let result = guarded(|| scenario(world));
+        let result = result.unwrap_or_else(|why| Err(format!("the scenario panicked: {why}")));
         let violation = world.violations().first().map(ToString::to_string);
         let panic = world.panics().into_iter().find(|_| !self.panics_allowed);
         let panic = panic.map(|it| format!("{} panicked: {}", it.host, it.message));
-        violation.or(panic).or(result.err())
+        let kept = world.is_shared().then(|| KEPT.to_string());
+        violation.or(panic).or(result.err()).or(kept)
     }
 
     fn demand_coverage(&self, coverage: &Coverage) {
@@ -129,19 +143,19 @@ impl Check {
         failure: &str,
         scenario: &impl Fn(&World) -> Result<(), String>,
     ) -> String {
-        let mut full = failure.to_string();
         let trial = |tape: &Tape| {
             let world = World::new(tape.clone());
-            let failure = self.judge(&world, scenario(&world));
-            if let Some(failure) = failure.clone() {
-                full = failure;
-            }
+            let failure = self.try_out(&world, scenario);
             Trial::of(&world, failure.as_deref().map(reason_of))
         };
         let shrunk = shrink(&Tape::new(seed), SHRINK_RUNS_MAX, trial);
         let test = std::thread::current().name().unwrap_or("the test").to_string();
         match shrunk {
-            Ok(shrunk) => report(&test, seed, failure, &shrunk),
+            Ok(shrunk) => {
+                let world = World::new(shrunk.tape.clone());
+                let simplest = self.try_out(&world, scenario).unwrap_or_default();
+                report(&test, &format!("seed {seed} fails: {failure}"), &simplest, &world, &shrunk)
+            }
             Err(_) => format!(
                 "seed {seed} fails, but not a second time: {failure}\nthe code under test does \
                  something that the seed does not decide (a clock, a hash map's order, a thread)"
@@ -158,11 +172,12 @@ impl Check {
     ) {
         let world = World::new(tape.clone());
         world.record_events(true);
-        let failure = self.judge(&world, scenario(&world));
+        world.describe_payloads(readable);
+        let failure = self.try_out(&world, scenario);
         let transcript = world.transcript();
-        let lines: Vec<&str> = transcript.lines().collect();
+        let lines: Vec<&str> = transcript.lines().filter(|it| !it.contains(" poll ")).collect();
         let shown = &lines[lines.len().saturating_sub(events_shown.unwrap_or(EVENTS_SHOWN))..];
-        println!("the last {} of {} events:", shown.len(), lines.len());
+        println!("the last {} of {} events, turns of tasks left out:", shown.len(), lines.len());
         shown.iter().for_each(|it| println!("{it}"));
         println!("faults: {:?}", world.fault_counts());
         let fit = world.tape_fit();
@@ -173,6 +188,21 @@ impl Check {
             panic!("tape `{tape}` fails: {failure}");
         }
         println!("tape `{tape}` passes, hash {:016x}", world.hash());
+    }
+}
+
+/// A payload as text, if it is one behind the numbers that the world puts before or after it.
+fn readable(kind: &str, payload: &[u8]) -> String {
+    let is_text = |it: &[u8]| !it.is_empty() && it.iter().all(|it| (b' '..=b'~').contains(it));
+    let text = |it: &[u8]| String::from_utf8_lossy(it).into_owned();
+    let trimmed = payload.strip_suffix(b"\n").unwrap_or(payload);
+    if let Some((detail, name)) = payload.split_first_chunk::<8>().filter(|_| kind == "point") {
+        return format!("{} {}", text(name), u64::from_le_bytes(*detail));
+    }
+    match trimmed.split_first_chunk::<24>() {
+        _ if is_text(trimmed) => text(trimmed),
+        Some((_, data)) if kind.starts_with("disk.") && is_text(data) => text(data),
+        _ => format!("{} bytes", payload.len()),
     }
 }
 
@@ -189,11 +219,14 @@ fn reason_of(failure: &str) -> String {
     reason
 }
 
-fn report(test: &str, seed: u64, failure: &str, shrunk: &Shrunk) -> String {
+/// What fails, its simplest run with what struck there, and how to see both again.
+fn report(test: &str, first: &str, simplest: &str, world: &World, shrunk: &Shrunk) -> String {
+    let strike = |it: Carried| format!("\n  at {:.3} ms: {}", it.at_ns as f64 / 1e6, it.what);
+    let struck: String = world.struck().into_iter().map(strike).collect();
+    let (seed, tape) = (shrunk.tape.seed, &shrunk.tape);
     format!(
-        "seed {seed} fails: {failure}\n{shrunk}\nsee it again:\n  SEED={seed} cargo test {test} -- \
-         --nocapture\n  TAPE='{}' cargo test {test} -- --nocapture",
-        shrunk.tape
+        "{first}\nin its simplest form: {simplest}{struck}\n{shrunk}\nsee it again:\n  SEED={seed} \
+         cargo test {test} -- --nocapture\n  TAPE='{tape}' cargo test {test} -- --nocapture"
     )
 }
 
@@ -202,7 +235,7 @@ mod tests {
     use std::panic::catch_unwind;
 
     use super::*;
-    use crate::sometimes;
+    use crate::{Fault, Plan, Strike, Whom, sometimes};
 
     /// Fails if two of three draws are large, which happens to one seed in 64.
     fn scenario(world: &World) -> Result<(), String> {
@@ -262,6 +295,58 @@ mod tests {
             Ok(())
         };
         assert!(message(Check::new(3), violates).contains("two and two are four"));
+    }
+
+    #[test]
+    fn a_scenario_that_panics_is_shrunk_as_others_are() {
+        let panics: fn(&World) -> Result<(), String> = |world| {
+            let luck = world.dice("test/luck");
+            assert!(!luck.chance(1, 8), "it was unlucky");
+            Ok(())
+        };
+        let message = message(Check::new(100), panics);
+        assert!(message.contains("the scenario panicked: it was unlucky at"), "{message}");
+        assert!(message.contains("1 of 2 decisions matter"), "{message}");
+    }
+
+    #[test]
+    fn the_strikes_of_the_simplest_run_are_told() {
+        let dies: fn(&World) -> Result<(), String> = |world| {
+            let node = world.add_host("node", "zone");
+            world.boot(node, |_| std::future::pending());
+            let crash = Strike::on(Whom::Everyone, Fault::Crash).at_ns(2_500_000);
+            world.carry_out(&Plan::of([crash])).map_err(|it| it.to_string())?;
+            let driver = world.driver();
+            world.run(u64::MAX, async move { driver.sleep(5_000_000).await }).expect("it sleeps");
+            if world.is_up(node) { Ok(()) } else { Err("the node is down".to_string()) }
+        };
+        let message = message(Check::new(1), dies);
+        assert!(message.contains("the node is down\n  at 2.500 ms: node crashes"), "{message}");
+    }
+
+    #[test]
+    fn a_world_that_is_kept_is_told() {
+        let keeps: fn(&World) -> Result<(), String> = |world| {
+            let node = world.add_host("node", "zone");
+            let own = world.clone();
+            world.boot(node, move |_| {
+                let own = own.clone();
+                async move { drop(own.hosts()) }
+            });
+            Ok(())
+        };
+        assert!(message(Check::new(1), keeps).contains("programs have their `Host`"));
+    }
+
+    #[test]
+    fn payloads_that_are_text_are_shown_as_text() {
+        assert_eq!(readable("net.deliver", b"[1,\"x\"]"), "[1,\"x\"]");
+        assert_eq!(readable("net.deliver", b"\x01\x02"), "2 bytes");
+        let number = 7_u64.to_le_bytes();
+        assert_eq!(readable("point", &[&number[..], b"answered"].concat()), "answered 7");
+        let write = [&[0; 24], &b"a line\n"[..]].concat();
+        assert_eq!(readable("disk.append", &write), "a line");
+        assert_eq!(readable("disk.sync", &[0; 24]), "24 bytes");
     }
 
     #[test]

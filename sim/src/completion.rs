@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use crate::waits::waits_for;
+use crate::wake::must_run;
 
 struct State<T> {
     /// The kind of operation.
@@ -51,6 +52,9 @@ impl<T> Future for Completion<T> {
             Some(value) => Poll::Ready(value),
             None => {
                 waits_for(|| format!("the answer to {}", state.kind));
+                if state.waker.is_none() {
+                    must_run();
+                }
                 state.waker = Some(context.waker().clone());
                 Poll::Pending
             }

@@ -202,8 +202,19 @@ impl Core {
         }
     }
 
+    /// Panics where a tester names a host that is not there.
+    pub(crate) fn known(&self, host: HostId) {
+        let hosts = self.hosts.borrow().len();
+        assert!(
+            host.index() < hosts,
+            "there is no {host} in this world, which has {hosts} with the driver's: is its id that \
+             of another world?"
+        );
+    }
+
     /// A handle for the running incarnation of a host.
     pub(crate) fn handle(self: &Rc<Self>, host: HostId) -> Host {
+        self.known(host);
         let incarnation = self.hosts.borrow()[host.index()].incarnation;
         Host::new(self.clone(), host, incarnation)
     }

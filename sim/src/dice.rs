@@ -227,14 +227,15 @@ impl Streams {
 
     /// A number of `range`, its start for raw 0.
     pub(crate) fn range(&mut self, id: StreamId, range: &Range<u64>) -> u64 {
-        assert!(range.start < range.end, "a draw from the empty range {range:?}");
+        let is_empty = range.start >= range.end;
+        assert!(!is_empty, "`{}` draws from the empty range {range:?}", self.name(id));
         range.start + scale(self.raw(id), range.end - range.start)
     }
 
     /// True in `num` of `den` cases, and for the largest raw values, so never for raw 0
     /// unless it is certain.
     pub(crate) fn chance(&mut self, id: StreamId, num: u64, den: u64) -> bool {
-        assert!(den > 0, "a chance out of nothing");
+        assert!(den > 0, "`{}` asks for a chance of {num} in 0", self.name(id));
         scale(self.raw(id), den) >= den.saturating_sub(num)
     }
 
@@ -336,6 +337,8 @@ impl Dice {
     /// # Panics
     /// If there are none.
     pub fn pick<'a, T>(&self, items: &'a [T]) -> &'a T {
+        let name = || self.core.dice.borrow().name(self.stream);
+        assert!(!items.is_empty(), "`{}` picks one of no items", name());
         &items[self.range(0..items.len() as u64) as usize]
     }
 

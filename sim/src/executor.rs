@@ -15,7 +15,7 @@ use std::task::{RawWakerVTable, Waker};
 use crate::dice::{StreamId, Streams};
 use crate::host::HostId;
 use crate::ready::Ready;
-use crate::wake::{Running, TaskId, TaskWake, Waking, Woken};
+use crate::wake::{Running, TaskId, TaskWake, Waking, Woken, must_run};
 
 /// A boxed future that lives on this thread.
 pub(crate) type LocalFuture = Pin<Box<dyn Future<Output = ()>>>;
@@ -207,7 +207,10 @@ impl Executor {
     pub(crate) fn wakee(&self, waker: &Waker) -> Wakee {
         match &self.polled {
             Some(it) if it.is_of(waker) => Wakee::Task(it.task),
-            _ => Wakee::Other(waker.clone()),
+            _ => {
+                must_run();
+                Wakee::Other(waker.clone())
+            }
         }
     }
 

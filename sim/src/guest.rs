@@ -21,6 +21,7 @@ use crate::core::Core;
 use crate::executor::LocalFuture;
 use crate::host::HostId;
 use crate::panics::{guarded, install_hook};
+use crate::wake::allow_others_to_poll;
 use crate::world::{POLLS_PER_INSTANT_MAX, RunError, WeakWorld, World};
 
 /// What a world takes from the engine that it is a guest of, and nothing else.
@@ -207,6 +208,7 @@ impl World {
     /// If the world is a guest already.
     pub fn lodge(&self, engine: Rc<dyn Engine>) -> Guest {
         install_hook();
+        allow_others_to_poll();
         let core = self.core();
         let state = Rc::new(GuestState {
             engine_base_ns: engine.now_ns(),

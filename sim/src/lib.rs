@@ -32,8 +32,9 @@
 //! assert_ne!(hash_of(7), hash_of(8));
 //! ```
 //!
-//! Where to read on: `world.rs` is the run loop, `dice.rs` what a decision is,
-//! `process.rs` what a crash does, `disk/crash.rs` what a power loss leaves behind.
+//! What follows is `README.md`, with a tutorial: from `cargo add` to the first failing seed, its
+//! replay and its mending.
+#![doc = include_str!("../README.md")]
 
 mod calls;
 mod check;

@@ -18,11 +18,15 @@ use crate::world::World;
 impl Core {
     /// Adds a host, down.
     pub(crate) fn add_host(&self, name: &str, zone: &str) -> HostId {
-        assert!(!name.contains(['/', '>']), "`/` and `>` have a meaning in event names: {name}");
+        assert!(
+            !name.contains(['/', '>']),
+            "`{name}` cannot be the name of a host: `/` and `>` stand between the parts of the \
+             names of decisions and events"
+        );
         let mut hosts = self.hosts.borrow_mut();
         let shared: Rc<str> = name.into();
         let is_new = self.host_names.borrow_mut().insert(shared.clone());
-        assert!(is_new, "a second host called {name}");
+        assert!(is_new, "there is a host called `{name}` already: each needs a name of its own");
         let id = HostId(u16::try_from(hosts.len()).expect("at most 65,536 hosts"));
         let zone = self.intern_zone(zone);
         hosts.push(HostState::new(shared, zone, &mut self.dice.borrow_mut()));
@@ -44,7 +48,12 @@ impl Core {
         let incarnation = {
             let mut hosts = self.hosts.borrow_mut();
             let state = &mut hosts[host.index()];
-            assert!(!state.up, "{host} is running already");
+            assert!(
+                !state.up,
+                "`{}` is running already: `restart` it, or start another program with \
+                 `restart_with`",
+                state.name
+            );
             (state.up, state.powered) = (true, true);
             state.program = Some(program.clone());
             state.incarnation
@@ -110,11 +119,12 @@ impl Core {
     }
 }
 
-fn not_the_driver(host: HostId) {
-    assert!(host != HostId::DRIVER, "the driver stands outside: it neither boots nor crashes");
-}
-
 impl World {
+    fn machine(&self, host: HostId) {
+        assert!(host != HostId::DRIVER, "the driver stands outside: it neither boots nor crashes");
+        self.core().known(host);
+    }
+
     /// Adds a machine, switched off, with an empty disk.
     ///
     /// # Panics
@@ -131,7 +141,7 @@ impl World {
     where
         F: Future<Output = ()> + 'static,
     {
-        not_the_driver(host);
+        self.machine(host);
         let program = Rc::new(program);
         let main = move |handle| -> LocalFuture {
             let program = program.clone();
@@ -152,7 +162,7 @@ impl World {
     }
 
     fn die(&self, host: HostId, crash: CrashKind) {
-        not_the_driver(host);
+        self.machine(host);
         let doomed = self.core().end_process(host, crash);
         doomed.into_iter().for_each(|it| self.core().drop_task(it));
         self.core().complete_crash(host, crash);
@@ -197,7 +207,7 @@ impl World {
     /// the object store do what was asked of them, and clocks go on. No effect on a host that is
     /// down; a crash ends the pause.
     pub fn pause(&self, host: HostId) {
-        not_the_driver(host);
+        self.machine(host);
         if self.is_up(host) && self.core().executor.borrow_mut().pause(host) {
             self.core().emit(host, "process.pause", &[]);
             self.core().count_fault("process.paused", 1);
@@ -218,8 +228,12 @@ impl World {
     pub fn restart(&self, host: HostId) {
         self.crash(host);
         let program = self.core().hosts.borrow()[host.index()].program.clone();
+        let Some(program) = program else {
+            let name = self.host(host).name();
+            panic!("`{name}` was never booted: give it a program with `boot` before `restart`");
+        };
         self.core().count_fault("process.restart", 1);
-        self.core().start(host, program.expect("a host that is restarted was booted before"));
+        self.core().start(host, program);
     }
 
     /// Starts another program than the last one, after a crash if the host is still running,

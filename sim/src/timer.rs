@@ -1,7 +1,7 @@
 //! Waiting for time to pass, by a machine's monotonic clock or by the world's.
 
-use std::future::Future;
-use std::pin::Pin;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
@@ -107,5 +107,27 @@ impl Host {
     #[inline]
     pub fn sleep(&self, ns: u64) -> Sleep {
         self.sleep_until(self.now_ns().saturating_add(ns))
+    }
+
+    /// What a future gives, or `None` if it has not after `ns` nanoseconds of this machine's
+    /// monotonic clock; then it is dropped. Of both at one instant the future counts.
+    ///
+    /// ```
+    /// # let world = stillpoint_sim::World::new(stillpoint_sim::Tape::new(1));
+    /// let driver = world.driver();
+    /// let mail = world.run(1_000_000_000, async move {
+    ///     driver.timeout(5_000_000, driver.receive()).await
+    /// });
+    /// assert_eq!((mail, world.now_ns()), (Ok(None), 5_000_000));
+    /// ```
+    pub async fn timeout<T>(&self, ns: u64, future: impl Future<Output = T>) -> Option<T> {
+        let (mut future, mut over) = (pin!(future), pin!(self.sleep(ns)));
+        poll_fn(|context| {
+            if let Poll::Ready(value) = future.as_mut().poll(context) {
+                return Poll::Ready(Some(value));
+            }
+            over.as_mut().poll(context).map(|()| None)
+        })
+        .await
     }
 }

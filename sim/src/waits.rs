@@ -28,6 +28,11 @@ pub(crate) fn waits_for(what: impl FnOnce() -> String) {
     });
 }
 
+/// Whether somebody asks at this moment.
+pub(crate) fn is_asked() -> bool {
+    ANSWERS.with_borrow(Option::is_some)
+}
+
 fn answers_so_far() -> Option<usize> {
     ANSWERS.with_borrow(|it| it.as_ref().map(Vec::len))
 }

@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Wake, Waker};
 
+use crate::waits::is_asked;
+
 /// A task by its slot and its number.
 pub(crate) type TaskId = (u32, u64);
 
@@ -34,6 +36,23 @@ thread_local! {
     static RUNS: Cell<*const Woken> = const { Cell::new(std::ptr::null()) };
     /// The woken of that world, in order.
     static WOKEN_HERE: RefCell<Vec<Waking>> = const { RefCell::new(Vec::new()) };
+    /// Whether a world of this thread lodges with another engine, which polls as it likes.
+    static LODGES: Cell<bool> = const { Cell::new(false) };
+}
+
+/// From now on futures may be polled on this thread while no world runs.
+pub(crate) fn allow_others_to_poll() {
+    LODGES.set(true);
+}
+
+/// Panics if no world runs on this thread: nobody would ever wake who waits now.
+#[cold]
+pub(crate) fn must_run() {
+    assert!(
+        !RUNS.get().is_null() || LODGES.get() || is_asked(),
+        "awaited outside of a run: time passes and mail arrives only in `World::run(limit_ns, \
+         async {{ ... }})`, and neither `block_on` nor `#[tokio::test]` can take its place"
+    );
 }
 
 impl Woken {
@@ -164,6 +183,7 @@ impl WakerSet {
     }
 
     fn wait_as_another(&mut self, waker: &Waker) {
+        must_run();
         if let Some((_, waits)) = self.others.iter_mut().find(|it| it.0.will_wake(waker)) {
             *waits = true;
             return;
@@ -253,6 +273,7 @@ mod tests {
         ) {
             let woken = Arc::<Woken>::default();
             let tasks: Vec<_> = (0..6).map(|it| TaskWake::new((it, 0), woken.clone())).collect();
+            let _running = Running::new(woken.clone());
             let (mut set, mut model) = (WakerSet::default(), Vec::<(u32, bool)>::new());
             for step in steps {
                 let Some(task) = step else {

@@ -37,12 +37,19 @@ pub enum RunError {
     DriverPanicked(String),
 }
 
+/// What to do about a driver that is not done.
+const ASK: &str = ", and the driver still waits: `World::waiting` says for what everybody waits, \
+                   and so does the error of `World::within`";
+
 impl fmt::Display for RunError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TimeLimit => out.write_str("the virtual time allowed is over"),
-            Self::Deadlock => out.write_str("nothing is left that could happen"),
-            Self::Livelock => out.write_str("tasks run on and on while time stands still"),
+            Self::TimeLimit => write!(out, "the virtual time allowed is over{ASK}"),
+            Self::Deadlock => write!(out, "nothing is left that could happen{ASK}"),
+            Self::Livelock => out.write_str(
+                "tasks run on and on while time stands still: a loop that waits for others has \
+                 to `sleep`",
+            ),
             Self::DriverPanicked(message) => write!(out, "the driver panicked: {message}"),
         }
     }
@@ -108,6 +115,11 @@ impl World {
             (state.up, state.powered) = (true, true);
         }
         Self(Rc::new(Owner { core, describer: RefCell::default() }))
+    }
+
+    /// Whether somebody else has a handle of this world.
+    pub(crate) fn is_shared(&self) -> bool {
+        Rc::strong_count(&self.0) > 1
     }
 
     pub(crate) fn downgrade(&self) -> WeakWorld {

@@ -130,8 +130,8 @@ impl<M: Mutants> Core<M> {
         if from != self.config.me && self.may_host(partition) {
             return out.send(from, PeerMessage::NotHosted(partition));
         }
-        // A vote that is promised now would never be durable: who counts on it stands in vain, again
-        // and again, and raises its term above that of the one who could win.
+        // A vote that is promised now would never be durable: who counts on it stands in vain,
+        // again and again, and raises its term above that of the one who could win.
         if matches!(message, Message::PreVote { .. }) && self.is_log_stuck(now_ns) {
             return;
         }
