@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::retry::{RetryConfig, RetryPartition, TokenBucket};
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_dynamodb::{Client, Config};
@@ -169,6 +169,8 @@ pub(super) fn client(front: IpAddr) -> (Client, Arc<AtomicU64>) {
         .http_client(http_client_fn(move |_, _| http.clone()))
         .region(Region::new("us-east-1"))
         .retry_config(retry)
+        // The usual one belongs to the process: what other runs did would count here.
+        .retry_partition(RetryPartition::custom("run").token_bucket(TokenBucket::default()).build())
         .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT).build());
     (Client::from_conf(config.build()), connections)
 }
