@@ -2,10 +2,12 @@
 //! so every verdict is known beforehand.
 
 mod rehearsal;
+mod words;
 
 use std::ffi::OsString;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use words::words_of;
 
 use rehearsal::{Fate, Rehearsal};
 use stillpoint_scenarios::command::{Host, execute};
@@ -50,18 +52,6 @@ fn stillpoint_at(
     let status = execute(runner, words, &mut host);
     let text = |bytes| String::from_utf8(bytes).expect("the command prints UTF-8");
     Seen { status, out: text(out), err: text(err) }
-}
-
-/// The words of a command line as a shell takes them, with single quotes at most.
-fn words_of(line: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    for (place, part) in line.split('\'').enumerate() {
-        match place % 2 {
-            0 => words.extend(part.split_whitespace().map(str::to_string)),
-            _ => words.push(part.to_string()),
-        }
-    }
-    words
 }
 
 /// The command that stands behind these words in what was printed, without `cargo run`.

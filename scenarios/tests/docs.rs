@@ -3,10 +3,12 @@
 
 #[path = "server/mod.rs"]
 mod server;
+mod words;
 
 use server::Server;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use words::words_of;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
@@ -46,18 +48,6 @@ fn shown_in(text: &str) -> Vec<Shown> {
         }
     }
     shown
-}
-
-/// The words of a command line as a shell takes them, with single quotes at most.
-fn words_of(line: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    for (place, part) in line.split('\'').enumerate() {
-        match place % 2 {
-            0 => words.extend(part.split_whitespace().map(str::to_string)),
-            _ => words.push(part.to_string()),
-        }
-    }
-    words
 }
 
 fn documents() -> Vec<PathBuf> {

@@ -1,14 +1,14 @@
 //! The walk over all crash points of a small backup and a small restore: it is whole, finds
 //! nothing in the service as it is, finds a planted bug, and shows each finding again.
 
-use std::ffi::OsString;
+mod typed;
+
 use std::sync::atomic::AtomicBool;
 use stillpoint_scenarios::campaign::pool::Limits;
-use stillpoint_scenarios::command::{Host, execute};
 use stillpoint_scenarios::explore::Expedition;
-use stillpoint_scenarios::stories::Stories;
 use stillpoint_scenarios::stories::walked::Walked;
 use stillpoint_sim::{Accounting, CrashKind, OperationKind};
+use typed::typed;
 
 /// Outcomes of a kind of crash at a point: that nothing is lost, and that all of it is.
 const OUTCOMES: usize = 2;
@@ -22,24 +22,6 @@ fn explore(expedition: &Expedition) -> Accounting {
     let limits =
         Limits { jobs: cores(), now_ns: &|| 0, deadline_ns: None, interrupted: &interrupted };
     expedition.explore(&limits, &|_| {})
-}
-
-/// The exit status of a command line and what it printed.
-fn command(line: &str) -> (i32, String) {
-    let (mut out, mut err) = (Vec::new(), Vec::new());
-    let mut host = Host {
-        out: &mut out,
-        err: &mut err,
-        now_ns: &|| 0,
-        cpu_ns: &|| None,
-        interrupted: &AtomicBool::new(false),
-        child: &|_, _| Err("it needs no child".to_owned()),
-        cores: cores(),
-        progress: false,
-    };
-    let status = execute(&Stories, line.split_whitespace().map(OsString::from), &mut host);
-    let printed = [out, err].concat();
-    (status, String::from_utf8(printed).expect("the command prints UTF-8"))
 }
 
 /// A text without its figures, which change with the service: how many there are to a row stays.
@@ -74,7 +56,7 @@ fn a_restore_is_exact_whatever_machine_loses_power_when() {
 fn a_planted_bug_is_found_where_it_is_and_shown_again() {
     const MUTANT: &str = "--mutant resumed-restore-skips-a-range";
     let (status, printed) =
-        command(&format!("stillpoint explore --scenario restore --outcomes 1 {MUTANT}"));
+        typed(&format!("stillpoint explore --scenario restore --outcomes 1 {MUTANT}"));
     assert_eq!(status, 1, "{printed}");
     // The service is sound without a crash: it would say so here.
     let (accounts, findings) = printed.split_once("\nBROKEN: ").expect("it is found");
@@ -88,15 +70,15 @@ fn a_planted_bug_is_found_where_it_is_and_shown_again() {
     });
     let (line, why) = findings.split_once('\n').expect("what is wrong comes below");
     let why = why.lines().next().expect("it says why");
-    let (status, again) = command(line);
+    let (status, again) = typed(line);
     assert!(status == 1 && again.contains(why), "{line} -> {status}\n{again}");
-    let (status, sound) = command(&line.replace(MUTANT, ""));
+    let (status, sound) = typed(&line.replace(MUTANT, ""));
     assert!(status == 0 && sound.ends_with("green\n"), "{sound}");
 }
 
 #[test]
 fn coordinates_that_lead_nowhere_are_refused() {
-    let at = |it: &str| command(&format!("stillpoint explore --scenario backup --at {it}"));
+    let at = |it: &str| typed(&format!("stillpoint explore --scenario backup --at {it}"));
     let (status, line) = at("node-0:disk-write:9999:after:power:0");
     assert_eq!(status, 2);
     assert!(line.contains("the survey has no such crash point"), "{line}");
@@ -104,5 +86,5 @@ fn coordinates_that_lead_nowhere_are_refused() {
     assert!(status == 2 && line.contains("no outcome with this number"), "{line}");
     let (status, line) = at("disk-write:1");
     assert!(status == 2 && line.contains("node-1:disk-write:17:after:power:3"), "{line}");
-    assert_eq!(command("stillpoint explore --at node-0:disk-write:1:after:process:0").0, 2);
+    assert_eq!(typed("stillpoint explore --at node-0:disk-write:1:after:process:0").0, 2);
 }

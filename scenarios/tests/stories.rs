@@ -3,14 +3,14 @@
 //! `SEED=n` begins with that seed, and runs it alone unless `SEEDS=m` says how many. A failure
 //! ends with the command that shows it again.
 
+mod typed;
+
 use std::collections::BTreeSet;
-use std::ffi::OsString;
-use std::sync::atomic::AtomicBool;
 use stillpoint_reference::points::RESTORE_STEPS;
-use stillpoint_scenarios::command::{Host, execute};
 use stillpoint_scenarios::report::{Runner, SeedReport, SeedRequest, Size, Verdict};
 use stillpoint_scenarios::stories::restore_crashes_at_each_step::sweep;
 use stillpoint_scenarios::stories::{ALL, Stories};
+use typed::typed;
 
 /// Small seeds of each story, unless the environment says otherwise.
 const SEEDS: u64 = 36;
@@ -60,21 +60,9 @@ fn holds(story: &'static str) {
 /// What `stillpoint replay` prints of a run, without the hash: it says that something changed,
 /// which the other lines say better.
 fn replayed(story: &str, seed: u64) -> String {
-    let (mut out, mut err) = (Vec::new(), Vec::new());
-    let mut host = Host {
-        out: &mut out,
-        err: &mut err,
-        now_ns: &|| 0,
-        cpu_ns: &|| None,
-        interrupted: &AtomicBool::new(false),
-        child: &|_, _| Err("a replay has no child".to_owned()),
-        cores: 1,
-        progress: false,
-    };
     let line = format!("stillpoint replay --scenario {story} --seed {seed}");
-    let words = line.split_whitespace().map(OsString::from);
-    assert_eq!(execute(&Stories, words, &mut host), 0, "{line}");
-    let text = String::from_utf8(out).expect("the command prints UTF-8");
+    let (status, text) = typed(&line);
+    assert_eq!(status, 0, "{line}");
     let lines = text.lines().filter(|it| !it.starts_with("hash "));
     lines.map(|it| format!("{it}\n")).collect()
 }

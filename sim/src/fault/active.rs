@@ -23,6 +23,15 @@ pub(crate) struct Active {
     pub(super) phases: Phases,
     /// The machines that nothing strikes any more.
     pub(super) healed: Option<BTreeSet<HostId>>,
+    /// The last fault that came before that.
+    last_unhealed: u64,
+}
+
+impl Active {
+    /// From now on nothing strikes these machines, and what is broken elsewhere stays broken.
+    pub(super) fn heal(&mut self, core: BTreeSet<HostId>) {
+        (self.healed, self.last_unhealed) = (Some(core), self.injected);
+    }
 }
 
 /// One fault, and whom it has struck.
@@ -134,8 +143,8 @@ impl World {
 
     pub(super) fn lift_after(&self, number: u64, lasts_ns: u64) {
         self.at(self.now_ns().saturating_add(lasts_ns), move |world| {
-            // What is broken when a core is healed for good stays broken.
-            if world.core().active.borrow().healed.is_none() {
+            // What was broken when a core was healed for good stays broken; what came later passes.
+            if number > world.core().active.borrow().last_unhealed {
                 world.lift_fault(number);
             }
         });

@@ -49,7 +49,7 @@ impl World {
         let core: BTreeSet<HostId> = core.iter().copied().collect();
         let numbers: Vec<u64> = {
             let mut active = self.core().active.borrow_mut();
-            active.healed = Some(core.clone());
+            active.heal(core.clone());
             active.by_number.keys().copied().collect()
         };
         self.disarm_crashes();

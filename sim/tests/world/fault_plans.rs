@@ -327,6 +327,11 @@ fn a_healed_core_is_well_for_good_and_the_rest_stays_broken() {
     run_for(&world, 900 * MS);
     assert!(core.iter().all(|it| world.is_up(*it)) && !world.is_up(hosts[0]));
     assert!(reaches(&world, hosts[4], hosts[5]) && world.object_outage().is_none());
+    // What a tester does later is lifted as it says, in the core too.
+    world.inject(&Fault::Crash, &core[..1]).for_ns(MS);
+    assert!(!world.is_up(core[0]));
+    run_for(&world, 2 * MS);
+    assert!(world.is_up(core[0]) && !world.is_up(hosts[0]));
 }
 
 #[test]
