@@ -120,6 +120,8 @@ pub(crate) struct HostState {
     pub(crate) up: bool,
     /// Whether the machine itself runs: a crash of the process leaves it on.
     pub(crate) powered: bool,
+    /// Which code and settings its processes start with.
+    pub(crate) release: u16,
     pub(crate) zone: Rc<str>,
     /// When the last datagram that was sent so far will have left.
     pub(crate) egress_free_ns: u64,
@@ -149,6 +151,7 @@ impl HostState {
             incarnation: 0,
             up: false,
             powered: false,
+            release: 0,
             zone,
             egress_free_ns: 0,
             receivers: WakerSet::default(),
@@ -220,6 +223,14 @@ impl Host {
     /// The name of the host, unique in its world.
     pub fn name(&self) -> Rc<str> {
         self.core.hosts.borrow()[self.id.index()].name.clone()
+    }
+
+    /// Which release of its program this process was started as: 0, until
+    /// [`Fault::Upgrade`](crate::Fault::Upgrade) or [`World::set_release`](crate::World::set_release)
+    /// says otherwise. What it means, other settings or another version of the code, is for the
+    /// program to say.
+    pub fn release(&self) -> u16 {
+        self.core.hosts.borrow()[self.id.index()].release
     }
 
     /// The zone the host stands in.

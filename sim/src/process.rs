@@ -45,7 +45,7 @@ impl Core {
 
     /// Starts the program of a host that is down.
     pub(crate) fn start(self: &Rc<Self>, host: HostId, program: Program) {
-        let incarnation = {
+        let (incarnation, release) = {
             let mut hosts = self.hosts.borrow_mut();
             let state = &mut hosts[host.index()];
             assert!(
@@ -56,9 +56,10 @@ impl Core {
             );
             (state.up, state.powered) = (true, true);
             state.program = Some(program.clone());
-            state.incarnation
+            (state.incarnation, state.release)
         };
-        self.emit(host, "process.boot", &[]);
+        let release = release.to_le_bytes();
+        self.emit(host, "process.boot", if release == [0, 0] { &[] } else { &release });
         let handle = Host::new(self.clone(), host, incarnation);
         self.spawn(host, incarnation, "main", program(handle));
     }
@@ -245,6 +246,13 @@ impl World {
         self.crash(host);
         self.core().count_fault("process.restart", 1);
         self.boot(host, program);
+    }
+
+    /// Sets which release of its program a host runs from its next start on, as [`Host::release`]
+    /// shows it.
+    pub fn set_release(&self, host: HostId, release: u16) {
+        self.machine(host);
+        self.core().hosts.borrow_mut()[host.index()].release = release;
     }
 
     /// Restarts one host after the other: each is down for `down_ns`, then `start` starts it

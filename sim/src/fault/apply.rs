@@ -34,6 +34,10 @@ impl World {
         match fault {
             Fault::Crash => self.crash(host),
             Fault::PowerLoss => self.power_loss(host),
+            Fault::Upgrade { release } => {
+                self.crash(host);
+                self.set_release(host, *release);
+            }
             Fault::Pause => self.pause(host),
             Fault::StalledDisk { for_ns } => self.stall_disk(host, *for_ns),
             Fault::Rot { path, bits } => self.rot(host, path.as_deref(), *bits),

@@ -177,13 +177,21 @@ impl World {
                 let of = zone(nth(*n)?);
                 keep(up, |it| zone(it) == of)
             }
+            Whom::RackOfUp(n) => self.rack_mates(nth(*n)?, up),
             Whom::Passer => keep(up, |it| moment.is_some_and(|(_, passer)| it == passer)),
             Whom::ZoneOfPasser => {
                 let of = zone(moment?.1);
                 keep(up, |it| zone(it) == of)
             }
+            Whom::RackOfPasser => self.rack_mates(moment?.1, up),
         };
         (!hosts.is_empty()).then_some(hosts)
+    }
+
+    /// Those of these machines that share the power of this one.
+    fn rack_mates(&self, of: HostId, up: Vec<HostId>) -> Vec<HostId> {
+        let rack = self.core().hosts.borrow()[of.index()].rack.clone();
+        keep(up, |it| it == of || rack.as_deref().is_some_and(|rack| self.is_in_rack(it, rack)))
     }
 
     fn strike(&self, strike: &Strike, expectation: Expectation, moment: Moment<'_>) {

@@ -49,6 +49,14 @@ pub enum Fault {
     Crash,
     /// The machine loses power, and starts again when the fault is lifted.
     PowerLoss,
+    /// The process ends, and starts as another release of its program when the fault is lifted:
+    /// other settings, another version of the code. It stays that ([`Host::release`]).
+    ///
+    /// [`Host::release`]: crate::Host::release
+    Upgrade {
+        /// The number of the release; what it means is for the program to say.
+        release: u16,
+    },
     /// The process stops, and goes on when the fault is lifted: see [`World::pause`].
     ///
     /// [`World::pause`]: crate::World::pause
@@ -208,7 +216,14 @@ impl Fault {
 
     /// Whether the machines that it strikes are down while it lasts.
     pub(crate) fn keeps_down(&self) -> bool {
-        matches!(self, Self::Crash | Self::PowerLoss | Self::Wiped | Self::CrashAndRot { .. })
+        matches!(
+            self,
+            Self::Crash
+                | Self::PowerLoss
+                | Self::Upgrade { .. }
+                | Self::Wiped
+                | Self::CrashAndRot { .. }
+        )
     }
 
     /// Whether anything of it is left to be lifted.
@@ -257,6 +272,7 @@ impl Fault {
             | Self::FailingStore(_) => Harm::Time,
             Self::Crash
             | Self::PowerLoss
+            | Self::Upgrade { .. }
             | Self::Pause
             | Self::CutOff
             | Self::Deaf
@@ -286,6 +302,7 @@ impl fmt::Display for Fault {
         match self {
             Self::Crash => write!(out, "crashes"),
             Self::PowerLoss => write!(out, "loses power"),
+            Self::Upgrade { release } => write!(out, "restarts as release {release}"),
             Self::Pause => write!(out, "stands still"),
             Self::CutOff => write!(out, "is cut off"),
             Self::Deaf => write!(out, "hears no other machine"),

@@ -27,10 +27,16 @@ pub enum Whom {
     Up(u64),
     /// The machines of the zone of the one that [`Whom::Up`] would strike.
     ZoneOfUp(u64),
+    /// The machines of the rack of the one that [`Whom::Up`] would strike; that one alone, if it
+    /// stands in no rack.
+    RackOfUp(u64),
     /// Whoever passes the point at which the fault is placed.
     Passer,
     /// The machines of the zone of whoever passes the point.
     ZoneOfPasser,
+    /// The machines of the rack of whoever passes the point; that one alone, if it stands in no
+    /// rack.
+    RackOfPasser,
 }
 
 /// When a fault strikes.
@@ -245,7 +251,8 @@ impl Strike {
                 self.fault, self.whom
             ));
         }
-        if matches!(self.whom, Whom::Passer | Whom::ZoneOfPasser) && !by_point {
+        if matches!(self.whom, Whom::Passer | Whom::ZoneOfPasser | Whom::RackOfPasser) && !by_point
+        {
             return Err("nobody passes a point at that time: place the strike at a point \
                         (`when_passing`) or name whom it strikes"
                 .to_string());
@@ -337,8 +344,10 @@ impl fmt::Display for Strike {
             Whom::Everyone => write!(out, "every machine {}", self.fault),
             Whom::Up(n) => write!(out, "machine {n} of those up {}", self.fault),
             Whom::ZoneOfUp(n) => write!(out, "the zone of machine {n} of those up {}", self.fault),
+            Whom::RackOfUp(n) => write!(out, "the rack of machine {n} of those up {}", self.fault),
             Whom::Passer => write!(out, "whoever passes it {}", self.fault),
             Whom::ZoneOfPasser => write!(out, "the zone of whoever passes it {}", self.fault),
+            Whom::RackOfPasser => write!(out, "the rack of whoever passes it {}", self.fault),
         }?;
         let ms = |ns: &u64| ns / 1_000_000;
         match &self.when {

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{Fault, Lasts, Plan, Strike, When, Whom};
 use crate::dice::Dice;
 use crate::disk::DiskFaults;
+use crate::host::HostId;
 use crate::net::LinkSettings;
 use crate::object_store::{ObjectFaults, ObjectOutage};
 use crate::world::World;
@@ -26,6 +27,10 @@ pub enum FaultKind {
     PowerLoss,
     /// [`Fault::PowerLoss`] of all machines of a zone.
     PowerLossOfZone,
+    /// [`Fault::PowerLoss`] of all machines of a rack.
+    PowerLossOfRack,
+    /// [`Fault::Upgrade`] of one machine after the other, to one release.
+    RollingRestart,
     /// [`Fault::Pause`].
     Pause,
     /// [`Fault::CutOff`].
@@ -92,10 +97,12 @@ pub enum FaultKind {
 
 impl FaultKind {
     /// All kinds.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 36] = [
         Self::Crash,
         Self::PowerLoss,
         Self::PowerLossOfZone,
+        Self::PowerLossOfRack,
+        Self::RollingRestart,
         Self::Pause,
         Self::CutOff,
         Self::CutOffZone,
@@ -134,7 +141,8 @@ impl FaultKind {
     pub fn draw(self, dice: &Dice) -> Fault {
         match self {
             Self::Crash => Fault::Crash,
-            Self::PowerLoss | Self::PowerLossOfZone => Fault::PowerLoss,
+            Self::PowerLoss | Self::PowerLossOfZone | Self::PowerLossOfRack => Fault::PowerLoss,
+            Self::RollingRestart => Fault::Upgrade { release: dice.range(1..8) as u16 },
             Self::Pause => Fault::Pause,
             Self::CutOff | Self::CutOffZone => Fault::CutOff,
             Self::Deaf => Fault::Deaf,
@@ -233,6 +241,8 @@ impl FaultKind {
             _ if fault.is_of_store() => Whom::Store,
             Self::PowerLossOfZone | Self::CutOffZone if passer => Whom::ZoneOfPasser,
             Self::PowerLossOfZone | Self::CutOffZone => Whom::ZoneOfUp(n),
+            Self::PowerLossOfRack if passer => Whom::RackOfPasser,
+            Self::PowerLossOfRack => Whom::RackOfUp(n),
             _ if passer => Whom::Passer,
             _ => Whom::Up(n),
         }
@@ -293,20 +303,20 @@ impl Swarm {
         let has = |it: &FaultKind| world.dice(&format!("swarm/has.{it:?}")).chance(1, 2);
         let kinds: BTreeSet<FaultKind> = self.kinds.iter().copied().filter(has).collect();
         let slots = if self.kinds.is_empty() { 0 } else { self.slots };
-        let plan = Plan::of((0..slots).filter_map(|it| self.draw_strike(world, it, &kinds)));
+        let plan = Plan::of((0..slots).flat_map(|it| self.draw_strikes(world, it, &kinds)));
         world.note_swarm(&plan.to_string());
         plan
     }
 
-    fn draw_strike(&self, world: &World, slot: u64, kinds: &BTreeSet<FaultKind>) -> Option<Strike> {
+    fn draw_strikes(&self, world: &World, slot: u64, kinds: &BTreeSet<FaultKind>) -> Vec<Strike> {
         let dice = world.dice(&format!("swarm/fault-{slot}"));
         if !dice.chance(1, 2) {
-            return None;
+            return Vec::new();
         }
         // Of all kinds, so that leaving one out takes out its faults and changes no other.
         let kind = *dice.pick(&self.kinds);
         if !kinds.contains(&kind) {
-            return None;
+            return Vec::new();
         }
         let fault = kind.draw(&dice);
         let at_point = !self.points.is_empty() && dice.chance(1, 2);
@@ -322,6 +332,37 @@ impl Swarm {
         let lasts_ns = dice.range(self.lasts_ns.clone());
         let for_good = dice.chance(self.for_good_per_mille, 1_000);
         let lasts = if for_good { Lasts::ForGood } else { Lasts::Ns(lasts_ns) };
-        Some(Strike { fault, whom, when, lasts })
+        let strike = Strike { fault, whom, when, lasts };
+        match kind {
+            FaultKind::RollingRestart => {
+                one_after_the_other(&world.machines(), world, &strike, lasts_ns)
+            }
+            _ => vec![strike],
+        }
     }
+}
+
+/// The strike on each machine in turn, all of them within the given time: half of its turn a
+/// machine is down.
+fn one_after_the_other(
+    machines: &[HostId],
+    world: &World,
+    strike: &Strike,
+    within_ns: u64,
+) -> Vec<Strike> {
+    let turn_ns = within_ns / machines.len().max(1) as u64;
+    let begin = |turn: u64| match strike.when.clone() {
+        When::At(at_ns) => When::At(at_ns + turn * turn_ns),
+        When::Passing { points, nth, .. } => {
+            When::Passing { points, nth, after_ns: turn * turn_ns }
+        }
+        by_phase => by_phase,
+    };
+    let of = |(turn, machine): (u64, &HostId)| Strike {
+        whom: Whom::Machine(world.host(*machine).name().to_string()),
+        when: begin(turn),
+        lasts: Lasts::Ns(turn_ns / 2),
+        ..strike.clone()
+    };
+    (0..).zip(machines).map(of).collect()
 }

@@ -78,6 +78,13 @@ impl NetState {
 }
 
 impl Core {
+    /// Gives the link from one host to another, in this direction, a latency of its own.
+    pub(crate) fn own_delay(&self, from: HostId, to: HostId, delay: Delay) {
+        let mut net = self.net.borrow_mut();
+        net.own_delays.insert((from, to), delay);
+        net.settle_link((from, to));
+    }
+
     pub(crate) fn is_blocked(&self, from: HostId, to: HostId) -> bool {
         let blocked = &self.net.borrow().blocked;
         !blocked.is_empty() && blocked.contains_key(&(from, to))
@@ -251,9 +258,7 @@ impl World {
     /// Gives the link from one host to another, in this direction, a latency of its own, in
     /// nanoseconds, below whatever [`World::set_link`] says.
     pub fn set_link_latency(&self, from: HostId, to: HostId, latency_ns: impl Into<Delay>) {
-        let mut net = self.core().net.borrow_mut();
-        net.own_delays.insert((from, to), latency_ns.into());
-        net.settle_link((from, to));
+        self.core().own_delay(from, to, latency_ns.into());
         self.core().count_fault("net.slow_link", 1);
     }
 

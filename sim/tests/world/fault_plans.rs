@@ -383,7 +383,7 @@ fn seeds_draw_all_kinds_of_faults_and_no_two_the_same_plan() {
     }
     counts.sort_unstable();
     assert!(plans.len() > 280, "{} plans", plans.len());
-    assert_eq!(struck.len(), 24, "{struck:?}");
+    assert_eq!(struck.len(), 25, "{struck:?}");
     assert!(counts[0] == 0 && (3..=9).contains(&counts[150]), "{counts:?}");
 }
 
@@ -398,10 +398,15 @@ fn muting_a_name_takes_out_one_fault_and_changes_no_other() {
     };
     let without: Vec<Plan> = slots.iter().map(muted).collect();
     let fewer: Vec<&Plan> = without.iter().filter(|it| **it != plan).collect();
-    assert_eq!(fewer.len(), plan.strikes.len());
+    let taken_out = |it: &Plan| plan.strikes.len() - it.strikes.len();
+    assert_eq!(fewer.iter().map(|it| taken_out(it)).sum::<usize>(), plan.strikes.len());
     for it in fewer {
-        let left: Vec<&Strike> = plan.strikes.iter().filter(|s| it.strikes.contains(s)).collect();
-        assert_eq!(left.len(), plan.strikes.len() - 1);
+        let taken: Vec<&Strike> =
+            plan.strikes.iter().filter(|strike| !it.strikes.contains(strike)).collect();
+        assert_eq!(taken.len(), taken_out(it), "the others are as they were");
+        // A restart of one machine after the other is one fault of several strikes.
+        let is_upgrade = |it: &&Strike| matches!(it.fault, Fault::Upgrade { .. });
+        assert!(taken.len() == 1 || taken.iter().all(is_upgrade));
     }
 }
 

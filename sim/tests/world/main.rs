@@ -18,6 +18,7 @@ mod object_store;
 mod operations;
 mod power_loss;
 mod processes;
+mod releases;
 mod repeatable;
 mod replay_lasts;
 mod streams;
