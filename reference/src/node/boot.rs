@@ -29,6 +29,13 @@ pub enum BootError {
     /// Its log could not be opened.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// Its disk is blank: there is no log, not even an empty one.
+    #[error(
+        "the disk of {0} is blank: what it held is gone, and with it what {0} had promised its \
+         replication groups; a node that forgets its promises must not come back under its name, \
+         and a disk that never held anything is to be formatted first"
+    )]
+    Blank(NodeId),
     /// It ran until its log could not be written: what the disk holds is for recovery to find out.
     #[error("the log cannot be written any more: {0}; start the node again to recover")]
     LogFailed(io::Error),
@@ -47,10 +54,25 @@ pub enum BootError {
     Io(#[from] io::Error),
 }
 
+/// Makes a disk that never held anything the disk of a node; no effect on one that is that already.
+///
+/// Nobody but who sets up the machine knows whether a blank disk is new or has lost what it held,
+/// so [`serve`] never does this by itself.
+///
+/// # Errors
+/// The log cannot be read or written. Formatting again is safe as long as it never succeeded.
+pub async fn format<E: Env>(env: &E, config: &Config) -> Result<(), BootError> {
+    let (mut log, records) = LogWriter::open(env, config.me, config.log_segment_bytes_max).await?;
+    if records.is_empty() {
+        log.write(&[LogRecord::Started(0)]).await?;
+    }
+    Ok(())
+}
+
 /// Runs a node until its process ends, or its storage fails.
 ///
 /// # Errors
-/// The node could not start, or could not go on: the process must end, since flows of it go on
+/// The node could not start (on a disk that was never formatted, say), or could not go on: the process must end, since flows of it go on
 /// running. Nothing was changed that recovery would not find again.
 pub async fn serve<E: Env, M: Mutants>(
     env: E,
@@ -58,6 +80,9 @@ pub async fn serve<E: Env, M: Mutants>(
     mutants: M,
 ) -> Result<Infallible, BootError> {
     let (mut log, records) = LogWriter::open(&env, config.me, config.log_segment_bytes_max).await?;
+    if records.is_empty() {
+        return Err(BootError::Blank(config.me));
+    }
     let started = |it: &LogRecord| match it {
         LogRecord::Started(times) | LogRecord::Compacted { started: times, .. } => Some(*times),
         _ => None,
@@ -151,7 +176,7 @@ impl BootError {
             Self::Items(why) => {
                 !matches!(why.kind(), io::ErrorKind::Unsupported | io::ErrorKind::InvalidData)
             }
-            Self::Log(LogError::Wal(_) | LogError::Record { .. }) => false,
+            Self::Log(LogError::Wal(_) | LogError::Record { .. }) | Self::Blank(_) => false,
         }
     }
 }

@@ -33,7 +33,7 @@ mod tests;
 mod update;
 
 pub use self::core::{Config, Core, Flow, Hosted, Input, Machine, Output};
-pub use boot::{BootError, serve};
+pub use boot::{BootError, format, serve};
 pub use checkpoint::{Found, Health, Image, ImageState};
 pub use message::{
     Call, CallError, Caller, Envelope, HostSpec, Install, Kept, LogRecord, PartitionTarget,

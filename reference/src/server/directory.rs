@@ -1,10 +1,14 @@
 //! The data directory: `node/` has the log and the items, `archive/` the objects, and `lock` is
-//! held for as long as a process uses them.
+//! held for as long as a process uses them. `formatted` says that the node's disk was made, so that
+//! a blank one has lost what it held.
 
 use super::ServeError;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+
+/// The file that says that the node's disk was formatted.
+const FORMATTED: &str = "formatted";
 
 /// A directory that this process owns until it drops this, or dies.
 #[derive(Debug)]
@@ -35,6 +39,18 @@ impl Directory {
         }
         sync(root).map_err(failed(root))?;
         Ok(directory)
+    }
+
+    /// Whether the node's disk was formatted.
+    pub(super) fn is_formatted(&self) -> bool {
+        self.root.join(FORMATTED).exists()
+    }
+
+    /// Notes that the node's disk is formatted.
+    pub(super) fn note_formatted(&self) -> Result<(), ServeError> {
+        let path = self.root.join(FORMATTED);
+        let noted = File::create(&path).and_then(|it| it.sync_all());
+        noted.and_then(|()| sync(&self.root)).map_err(|why| ServeError::Directory { path, why })
     }
 
     /// The node's own folder.

@@ -140,8 +140,7 @@ pub fn run<M: Mutants>(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(ServeError::Machine)?;
     let local = LocalSet::new();
-    let archive = directory.archive();
-    let serving = serve(options, archive, mutants, disk, listening, stop);
+    let serving = serve(options, &directory, mutants, disk, listening, stop);
     let outcome = local.block_on(&runtime, serving);
     drop(local);
     // What was begun on the disk goes on in threads of its own, and nobody else may open the
@@ -153,7 +152,7 @@ pub fn run<M: Mutants>(
 
 async fn serve<M: Mutants>(
     options: Options,
-    archive: PathBuf,
+    directory: &Directory,
     mutants: M,
     disk: Arc<dyn Disk>,
     listening: impl FnOnce(SocketAddr),
@@ -166,6 +165,7 @@ async fn serve<M: Mutants>(
     let (to_node, incoming) = mpsc::unbounded_channel();
     let (outgoing, from_node) = mpsc::unbounded_channel();
     let (panicked, mut panic) = mpsc::unbounded_channel();
+    let archive = directory.archive();
     let objects = Objects::in_directory(&archive);
     let objects = objects.map_err(|why| ServeError::Archive { path: archive, why })?;
     let gate = Rc::new(Gate::new(to_node));
@@ -175,6 +175,10 @@ async fn serve<M: Mutants>(
     let run = env.draw("server.run", u64::MAX);
     let mut config = config(options.partitions);
     (options.tune)(&mut config);
+    if !directory.is_formatted() {
+        node::format(&env, &config).await?;
+        directory.note_formatted()?;
+    }
     let node = node::serve(env, config, mutants);
     let mut stop = pin!(stop);
     let serving = async {

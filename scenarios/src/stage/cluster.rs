@@ -4,13 +4,13 @@ use super::client::Client;
 use super::env::{SimEnv, host_of};
 use super::recorder::Recorder;
 use crate::report::Size;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use stillpoint_reference::env::{Env, Observed};
 use stillpoint_reference::ids::NodeId;
 use stillpoint_reference::metadata::{self, NodeInfo};
 use stillpoint_reference::mutants::Mutants;
-use stillpoint_reference::node::{Config, serve};
+use stillpoint_reference::node::{BootError, Config, format, serve};
 use stillpoint_reference::points;
 use stillpoint_sim::{HostId, World};
 
@@ -134,11 +134,14 @@ impl Cluster {
             config.snapshot_batch_bytes = 16 << 10;
             configure(&mut config);
             let (recorder, mutants) = (recorder.clone(), mutants.clone());
+            // Whoever sets up a machine formats its disk once.
+            let formatted: Rc<Cell<bool>> = Rc::default();
             world.boot(*host, move |process| {
                 let env = SimEnv::new(process, shape.nodes, recorder.clone());
                 let (config, mutants) = (config.clone(), mutants.clone());
+                let formatted = formatted.clone();
                 async move {
-                    let Err(why) = serve(env.clone(), config, mutants).await;
+                    let why = run(&env, config, mutants, &formatted).await;
                     // Whoever looks after the machine ends the process; a disk that may work next
                     // time is tried again, one that is damaged is left to a person.
                     let name = match why.is_passing() {
@@ -154,4 +157,21 @@ impl Cluster {
         let client = Client::new(world.driver(), hosts.clone());
         Self { hosts, recorder, client, layout }
     }
+}
+
+/// Runs a node, on a disk that is formatted if it never was: why it has ended.
+async fn run<M: Mutants>(
+    env: &SimEnv,
+    config: Config,
+    mutants: M,
+    formatted: &Cell<bool>,
+) -> BootError {
+    if !formatted.get() {
+        if let Err(why) = format(env, &config).await {
+            return why;
+        }
+        formatted.set(true);
+    }
+    let Err(why) = serve(env.clone(), config, mutants).await;
+    why
 }
