@@ -49,6 +49,8 @@ fn seeds_that_found_a_bug_stay_green() {
     }
 }
 
+const MS: u64 = 1_000_000;
+
 /// Story, faults, and what happened: by seeds of a swarm whose draws have changed since.
 fn planned() -> Vec<(&'static str, Plan, &'static str)> {
     let node = |n: u32| Whom::Machine(format!("node-{n}"));
@@ -79,6 +81,18 @@ fn planned() -> Vec<(&'static str, Plan, &'static str)> {
             ]),
             "a member that was away when a table was made never hosted its replica, and the next \
              loss was one too many (fixed: whoever does not host a group says so and is told)",
+        ),
+        (
+            "backup-under-load",
+            Plan::of([
+                Strike::on(node(0), Fault::CutOff).at_ns(400 * MS).for_ns(900 * MS),
+                Strike::on(node(1), Fault::Wiped).at_ns(1_400 * MS).for_ns(30 * MS),
+                Strike::on(node(2), Fault::PowerLoss).at_ns(1_450 * MS).for_ns(2_000 * MS),
+            ]),
+            "a node whose disk was emptied came back as if it were new; it had forgotten what it \
+             had acknowledged, and with one that had been away elected a leader without it: other \
+             entries were committed in the same places, in each of 40 seeds (fixed: a disk is \
+             formatted once, and a blank one is refused)",
         ),
     ]
 }

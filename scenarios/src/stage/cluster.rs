@@ -12,7 +12,7 @@ use stillpoint_reference::metadata::{self, NodeInfo};
 use stillpoint_reference::mutants::Mutants;
 use stillpoint_reference::node::{BootError, Config, format, serve};
 use stillpoint_reference::points;
-use stillpoint_sim::{HostId, World};
+use stillpoint_sim::{HostId, Topology, World};
 
 /// How large a run is.
 #[derive(Clone, Copy, Debug)]
@@ -106,8 +106,22 @@ impl Cluster {
         configure: impl Fn(&mut Config),
         mutants: &M,
     ) -> Self {
+        let hosts = world.build(&machines(shape.nodes));
+        Self::boot_on(world, hosts, shape, configure, mutants)
+    }
+
+    /// The same on machines that are there, the first of the world and in three zones by turns.
+    #[must_use]
+    pub fn boot_on<M: Mutants>(
+        world: &World,
+        hosts: Vec<HostId>,
+        shape: Shape,
+        configure: impl Fn(&mut Config),
+        mutants: &M,
+    ) -> Self {
+        let count = u16::try_from(hosts.len()).expect("a host's number has 16 bits");
         let zone = |node: u16| (node % 3) as u8;
-        let nodes = (0..shape.nodes).map(|it| NodeInfo { id: NodeId(it), zone: zone(it) });
+        let nodes = (0..count).map(|it| NodeInfo { id: NodeId(it), zone: zone(it) });
         let layout = metadata::Cluster {
             nodes: nodes.collect(),
             partitions_on_demand: 4,
@@ -116,13 +130,8 @@ impl Cluster {
             account: "000000000000".to_owned(),
         };
         let recorder: Rc<RefCell<Recorder>> = Rc::default();
-        let add = |node: u16| {
-            let host = world.add_host(&format!("node-{node}"), ZONES[usize::from(zone(node))]);
-            assert_eq!(host, host_of(NodeId(node)), "nodes follow the driver, in order");
-            host
-        };
-        let hosts: Vec<HostId> = (0..shape.nodes).map(add).collect();
         for (node, host) in hosts.iter().enumerate() {
+            assert_eq!(*host, host_of(NodeId(node as u16)), "nodes follow the driver, in order");
             let mut config = Config::new(NodeId(node as u16), layout.clone());
             config.restore_batch_items = shape.restore_batch_items;
             config.archive_interval_ns = 500_000_000;
@@ -137,8 +146,9 @@ impl Cluster {
             // Whoever sets up a machine formats its disk once.
             let formatted: Rc<Cell<bool>> = Rc::default();
             world.boot(*host, move |process| {
-                let env = SimEnv::new(process, shape.nodes, recorder.clone());
-                let (config, mutants) = (config.clone(), mutants.clone());
+                let (mut config, mutants) = (config.clone(), mutants.clone());
+                set_as_released(&mut config, process.release());
+                let env = SimEnv::new(process, count, recorder.clone());
                 let formatted = formatted.clone();
                 async move {
                     let why = run(&env, config, mutants, &formatted).await;
@@ -156,6 +166,35 @@ impl Cluster {
         world.on_point(points::CUT_SEALED, move |_, _, _| counting.borrow_mut().end_count());
         let client = Client::new(world.driver(), hosts.clone());
         Self { hosts, recorder, client, layout }
+    }
+}
+
+/// So many machines in three zones.
+#[must_use]
+pub fn machines(nodes: u16) -> Topology {
+    let nodes = u64::from(nodes);
+    let zones = ZONES.map(str::to_owned).to_vec();
+    Topology { zones, machines: nodes..nodes + 1, ..Topology::default() }
+}
+
+/// What an upgrade changes: each bit of a release's number, other settings. Nodes of different
+/// releases work together while it is under way.
+fn set_as_released(config: &mut Config, release: u16) {
+    let has = |bit: u16| release & (1 << bit) != 0;
+    if has(0) {
+        config.restore_batch_items = 1;
+        config.snapshot_batch_bytes = 2 << 10;
+        config.replication.append_bytes_max = 1 << 10;
+    }
+    if has(1) {
+        config.checkpoint_interval_ns = 150_000_000;
+        config.archive_interval_ns = 100_000_000;
+        config.log_bytes_max = 32 << 10;
+        config.log_retained_entries_max = 4;
+    }
+    if has(2) {
+        config.archive_segment_bytes_max = 2 << 10;
+        config.log_segment_bytes_max = 16 << 10;
     }
 }
 

@@ -21,7 +21,7 @@ pub mod workload;
 
 pub use availability::time_to_available_ns;
 pub use client::{Answer, Client, Unanswered, within};
-pub use cluster::{Cluster, Shape, ZONES};
+pub use cluster::{Cluster, Shape, ZONES, machines};
 pub use env::{SimEnv, host_of};
 pub use faults::{
     FAILING_DISK, Faults, STORE_IS_SILENT, STORE_REFUSES, checkpoint_file, draw_down_ns,

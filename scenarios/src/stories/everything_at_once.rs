@@ -2,9 +2,10 @@
 //! again for good, all that was begun comes to its end, whatever is still broken in the third.
 
 use super::{Plot, Setting, Story};
+use crate::stage::machines;
 use std::collections::BTreeSet;
 use stillpoint_reference::points;
-use stillpoint_sim::{Budget, Buggify, FaultKind, HostId, Swarm};
+use stillpoint_sim::{Budget, Buggify, FaultKind, HostId, Swarm, Topology};
 
 /// When the core is healed.
 const HEALED_NS: u64 = 5_000_000_000;
@@ -14,15 +15,24 @@ pub(super) const STORY: Story = Story {
     name: "everything-at-once",
     claim: "whatever fails, no promise breaks; once two zones are well, all comes to its end",
     phases: &[],
-    plot: Plot { must_end: true, ..Plot::USUAL },
+    plot: Plot {
+        must_end: true,
+        topology: |nodes| {
+            let nodes = u64::from(nodes);
+            Topology { machines: nodes..nodes + 3, racks_per_zone: 1..3, ..machines(3) }
+        },
+        ..Plot::USUAL
+    },
     set,
 };
 
 /// What the service must survive. What is not here, and why: `docs/faults.md`.
-const KINDS: [FaultKind; 30] = [
+const KINDS: [FaultKind; 33] = [
     FaultKind::Crash,
     FaultKind::PowerLoss,
     FaultKind::PowerLossOfZone,
+    FaultKind::PowerLossOfRack,
+    FaultKind::RollingRestart,
     FaultKind::Pause,
     FaultKind::CutOff,
     FaultKind::CutOffZone,
@@ -42,6 +52,7 @@ const KINDS: [FaultKind; 30] = [
     FaultKind::ShortTransfers,
     FaultKind::LatentSectors,
     FaultKind::Rot,
+    FaultKind::Wiped,
     FaultKind::ClockOffset,
     FaultKind::WallDrift,
     FaultKind::MonotonicDrift,

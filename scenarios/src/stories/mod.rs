@@ -6,6 +6,7 @@
 
 mod a_client_hops;
 mod archive_is_damaged;
+mod backup_is_given_up;
 mod backup_under_load;
 mod checkpoint_rots;
 mod compaction_loses_power;
@@ -35,12 +36,12 @@ mod zone_lost_for_good;
 pub use planted::{CANARY, Planted};
 
 use crate::report::{MutantInfo, Phase, Runner, SeedReport, SeedRequest, StoryInfo};
-use crate::stage::{Faults, Shape};
+use crate::stage::{Faults, Shape, machines};
 use std::pin::Pin;
 use stillpoint_reference::mutants::{Mutants, NoMutants};
 use stillpoint_reference::node::Config;
 use stillpoint_reference::points;
-use stillpoint_sim::{Dice, HostId, RunError, Whom, World};
+use stillpoint_sim::{Dice, HostId, RunError, Topology, Whom, World};
 
 /// What a story has to work with before the curtain rises.
 pub struct Setting<'a> {
@@ -89,6 +90,8 @@ pub struct Plot {
     /// In a run in which a partition committed fewer writes between request and seal, nothing is
     /// proved.
     pub writes_in_cut_min: u64,
+    /// Which machines there are, for as many as the size of the run says.
+    pub topology: fn(u16) -> Topology,
     /// What is changed in the settings of the nodes.
     pub configure: fn(&mut Config),
 }
@@ -104,6 +107,7 @@ impl Plot {
         available_ns_max: None,
         write_ns_max: None,
         writes_in_cut_min: 0,
+        topology: machines,
         configure: |_| {},
     };
 }
@@ -146,6 +150,7 @@ pub const ALL: &[Story] = &[
     a_client_hops::STORY,
     compaction_loses_power::STORY,
     archive_is_damaged::STORY,
+    backup_is_given_up::STORY,
 ];
 
 /// The stories as the campaign runs them.

@@ -150,7 +150,9 @@ fn raise<M: Mutants>(
     shape.writes_in_cut = plot.writes_in_cut;
     shape.chains_in_cut = plot.chains_in_cut;
     let transcript = Transcript::default();
-    let cluster = Cluster::boot(&world, shape, plot.configure, mutants);
+    let hosts = world.build(&(plot.topology)(shape.nodes));
+    shape.nodes = u16::try_from(hosts.len()).expect("a host's number has 16 bits");
+    let cluster = Cluster::boot_on(&world, hosts, shape, plot.configure, mutants);
     let faults = Faults::new(&world, transcript.clone());
     set_the_weather(&world, &cluster.hosts);
     let dice = world.dice("story/faults");
