@@ -317,7 +317,8 @@ impl<M: Mutants> Core<M> {
             campaigns: BTreeSet::new(),
             holds: BTreeSet::new(),
             checks: BTreeMap::new(),
-            next_round: 1,
+            // An answer may outlive the life that asked: no two lives have a round in common.
+            next_round: incarnation.0 << 40,
             released: BTreeMap::new(),
             led_digests: BTreeMap::new(),
             bound_digests: BTreeMap::new(),

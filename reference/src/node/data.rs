@@ -242,6 +242,7 @@ impl<M: Mutants> Core<M> {
         partition: PartitionId,
         position: Position,
         payload: &Bytes,
+        now_ns: u64,
         out: &mut Output,
     ) {
         let Some(hosted) = self.hosted.get_mut(&partition) else { return };
@@ -265,6 +266,14 @@ impl<M: Mutants> Core<M> {
             out.points.push((points::CUT_MARKED, partition.0));
         }
         for Waiter { caller, reply } in answered {
+            let reply = match reply {
+                // The commit of an entry proves that a write is done. That the version which a
+                // condition met is still the newest, only a lease does.
+                Reply::ConditionFailed(_) | Reply::Invalid(_) => {
+                    self.if_leased(partition, reply, now_ns)
+                }
+                done => done,
+            };
             self.answer(caller, reply, out);
         }
     }

@@ -198,10 +198,22 @@ impl<M: Mutants> Core<M> {
         self.note_released(backup, attempt);
         let held: Vec<PartitionId> = self.holds.iter().map(|(_, id)| *id).collect();
         for id in held {
-            let Ok((_, lead)) = self.led(id) else { continue };
-            if lead.hold.is_some_and(|it| it.backup == backup && it.attempt == attempt) {
-                self.release(id, now_ns, out);
-            }
+            self.release_of(backup, attempt, id, now_ns, out);
+        }
+    }
+
+    /// Ends the hold of a partition if it is of this attempt.
+    fn release_of(
+        &mut self,
+        backup: BackupId,
+        attempt: Attempt,
+        id: PartitionId,
+        now_ns: u64,
+        out: &mut Output,
+    ) {
+        let Ok((_, lead)) = self.led(id) else { return };
+        if lead.hold.is_some_and(|it| it.backup == backup && it.attempt == attempt) {
+            self.release(id, now_ns, out);
         }
     }
 
@@ -228,7 +240,7 @@ impl<M: Mutants> Core<M> {
             markers.into_iter().partition(|(id, at)| self.nothing_follows(*id, attempt, *at));
         let kept = self.mutants.hold_is_not_released();
         for (id, _) in vouched.iter().filter(|_| !kept) {
-            self.release(*id, now_ns, out);
+            self.release_of(backup, attempt, *id, now_ns, out);
         }
         // Only now, after the receipt, does the round begin: an earlier one proves nothing.
         self.begin_check(coordinator, backup, attempt, vouched, now_ns, out);

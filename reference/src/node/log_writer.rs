@@ -88,7 +88,8 @@ impl<E: Env> LogWriter<E> {
             }
         }
         let recovered = wal::recover(&segments, node.0)?;
-        let records = recovered.records.iter().map(decode).collect::<Result<_, _>>()?;
+        let records = recovered.records.iter().map(decode).collect::<Result<Vec<_>, _>>()?;
+        judge(&recovered, &records)?;
         let (segment, next_lsn) = (recovered.tail.map(|it| it.segment), recovered.next_lsn);
         let (file, segment, segment_bytes) = match (segment, recovered.tail) {
             (Some(segment), Some(tail)) if tail.valid_len > 0 => {
@@ -321,6 +322,60 @@ async fn begin_segment<E: Env>(
     Ok((file, segment, len))
 }
 
+/// What came before a compacted log is removed only once that is synced: where it is gone and the
+/// compacted log is not whole, no crash did that.
+fn judge(recovered: &wal::Recovered, records: &[LogRecord]) -> Result<(), LogError> {
+    let (Some(oldest), Some(tail)) = (recovered.segments.first(), recovered.tail) else {
+        return Ok(());
+    };
+    if oldest.segment == wal::FIRST_SEGMENT || LogRecord::has_whole_compaction(records) {
+        return Ok(());
+    }
+    Err(LogError::Wal(wal::WalError::Corrupt {
+        segment: tail.segment,
+        offset: tail.valid_len,
+        lsn: recovered.next_lsn,
+        why: wal::Damage::CompactionCut,
+        evidence: wal::Evidence::NoPredecessor,
+    }))
+}
+
 fn decode(record: &wal::Record) -> Result<LogRecord, LogError> {
     postcard::from_bytes(&record.payload).map_err(|why| LogError::Record { lsn: record.lsn, why })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::judge;
+    use crate::ids::PartitionId;
+    use crate::node::LogRecord;
+    use crate::wal::{SegmentSpan, Tail};
+
+    fn judged(segment: u64, records: &[LogRecord]) -> Result<(), String> {
+        let segments = vec![SegmentSpan { segment, first_lsn: 100, next_lsn: 102 }];
+        let tail = Some(Tail { segment, valid_len: 600, torn_bytes: 440 });
+        let recovered =
+            crate::wal::Recovered { records: Vec::new(), next_lsn: 102, segments, tail };
+        judge(&recovered, records).map_err(|it| it.to_string())
+    }
+
+    /// With one bit turned over in its last batch a log looks as if a crash had cut it short; not so
+    /// if that batch stands for all that came before, and that is gone.
+    #[test]
+    fn a_compacted_log_that_is_cut_short_is_refused_where_nothing_else_is_left() {
+        let compacted = |records| LogRecord::Compacted { started: 3, records };
+        let dropped = |id| LogRecord::Dropped(PartitionId(id));
+        let begun = [LogRecord::Started(1), dropped(1), compacted(2), dropped(2)];
+        assert_eq!(judged(1, &begun), Ok(()), "what stood before is there");
+        assert_eq!(judged(5, &[compacted(2), dropped(1), dropped(2)]), Ok(()));
+        let whole = [dropped(9), compacted(1), dropped(1), LogRecord::Started(4)];
+        assert_eq!(judged(5, &whole), Ok(()), "its predecessors go one by one");
+        for cut in
+            [vec![], vec![compacted(2), dropped(1)], vec![compacted(1), LogRecord::Started(4)]]
+        {
+            let why = judged(5, &cut).expect_err("acknowledged records are gone");
+            assert!(why.contains("the records that stand for all that came before"), "{why}");
+            assert!(why.contains("its predecessors are gone"), "{why}");
+        }
+    }
 }

@@ -395,6 +395,15 @@ impl LogRecord {
         }
         counting
     }
+
+    /// Whether a compacted log stands among these records, whole.
+    pub(super) fn has_whole_compaction(records: &[Self]) -> bool {
+        records.iter().enumerate().any(|(at, it)| {
+            let Self::Compacted { records: expected, .. } = it else { return false };
+            let behind = records[at + 1..].iter().take_while(|it| !it.begins_anew());
+            behind.count() as u64 >= *expected
+        })
+    }
 }
 
 /// What a compacted log keeps of one replica, beside its entries.

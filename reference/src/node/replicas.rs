@@ -136,7 +136,8 @@ impl<M: Mutants> Core<M> {
             return;
         }
         let sound = self.hosted.get(&partition).is_some_and(|it| it.health == Health::Sound);
-        if !sound && matches!(message, Message::TakeOver { .. }) {
+        let able = sound && !self.is_log_stuck(now_ns);
+        if !able && matches!(message, Message::TakeOver { .. }) {
             return;
         }
         self.with_replica(partition, now_ns, out, |replica, at, effects| {
@@ -252,7 +253,7 @@ impl<M: Mutants> Core<M> {
             self.unsaved_bytes += payload.len();
             out.checkpoint |= self.unsaved_bytes > self.config.checkpoint_bytes_max;
             if table.is_some() {
-                self.apply_to_partition(partition, position, &payload, out);
+                self.apply_to_partition(partition, position, &payload, now_ns, out);
             } else {
                 self.apply_to_catalog(position, &payload, now_ns, out);
             }
@@ -292,9 +293,16 @@ impl<M: Mutants> Core<M> {
         if change.new_incarnation {
             self.send_heartbeat(from, now_ns, out);
         }
+        let led = |core: &Self| core.led_with(from).map(|(it, _)| it).collect::<Vec<_>>();
+        if change.new_incarnation {
+            // The promise to its earlier life is over, and it may never get another.
+            self.arm_orphans(from, now_ns);
+            for partition in led(self) {
+                self.with_replica(partition, now_ns, out, |it, _, _| it.forget_follower(from));
+            }
+        }
         if change.new_incarnation || change.new_promise {
-            let led: Vec<PartitionId> = self.led_with(from).map(|(it, _)| it).collect();
-            self.reassert(from, led, now_ns, out);
+            self.reassert(from, led(self), now_ns, out);
         }
         let believed = self.bound_digests.get(&from).copied().unwrap_or(0);
         if self.liveness.on_digest(from, believed == heartbeat.led_digest) {
@@ -459,10 +467,15 @@ impl<M: Mutants> Core<M> {
 
     fn suspect_silent_peers(&mut self, now_ns: u64) {
         for node in self.liveness.take_expired(now_ns) {
-            let orphans = self.hosted.iter().filter(|(_, it)| it.replica.bound_to() == Some(node));
-            let orphans: Vec<PartitionId> = orphans.map(|(id, _)| *id).collect();
-            orphans.into_iter().for_each(|it| self.arm_campaign(it, now_ns, now_ns));
+            self.arm_orphans(node, now_ns);
         }
+    }
+
+    /// Whoever is bound to this node is to stand, unless it is heard of again first.
+    fn arm_orphans(&mut self, node: NodeId, now_ns: u64) {
+        let orphans = self.hosted.iter().filter(|(_, it)| it.replica.bound_to() == Some(node));
+        let orphans: Vec<PartitionId> = orphans.map(|(id, _)| *id).collect();
+        orphans.into_iter().for_each(|it| self.arm_campaign(it, now_ns, now_ns));
     }
 
     /// What this node knows about its peers.

@@ -6,5 +6,6 @@ mod bench;
 mod checkpoints;
 mod holds;
 mod leaders;
+mod lives;
 mod random;
 mod updates;

@@ -106,6 +106,16 @@ impl Replica {
         self.log.base().index.next()
     }
 
+    /// `node` has started again: what it had durably acknowledged it should still have, but if its
+    /// disk has lost some of that, it must be sent it again, not waited for.
+    pub fn forget_follower(&mut self, node: NodeId) {
+        if let Role::Leader(leadership) = &mut self.role
+            && let Some(progress) = leadership.progress.get_mut(&node)
+        {
+            (progress.matched, progress.commit) = (Index(0), Index(0));
+        }
+    }
+
     /// Forgets that `node` accepted this leader: it does not think so any more. It is asked again.
     pub fn reassert(&mut self, node: NodeId, now_ns: u64, effects: &mut Effects) {
         let first = self.first_to_send();

@@ -10,8 +10,9 @@ pub enum WalError {
     /// Bytes that were durable once no longer read as they were written.
     #[error(
         "log segment {segment} is damaged at byte {offset}, where lsn {lsn} should be: {why}; \
-         {evidence}; keep the files, do not truncate them: discard this node's log and rebuild \
-         its replicas from their replication groups"
+         {evidence}; keep the files, do not truncate them, and leave this node stopped: the others \
+         of its replication groups serve what it held, and on an empty disk it would break promises \
+         that it no longer remembers"
     )]
     Corrupt {
         /// Number of the damaged (or missing) segment.
@@ -101,6 +102,9 @@ pub enum Damage {
     /// A segment number is skipped.
     #[error("the segment file is missing")]
     SegmentMissing,
+    /// What a compacted log consists of is not all there.
+    #[error("the records that stand for all that came before are cut short")]
+    CompactionCut,
 }
 
 /// Why damaged bytes must have been durable.
@@ -123,7 +127,7 @@ pub enum Evidence {
         synced_lsn: u64,
     },
     /// Predecessors are removed only when a later header is durable.
-    #[error("its predecessors are gone, so its header had been synced")]
+    #[error("its predecessors are gone, so it had been synced")]
     NoPredecessor,
     /// The bytes carry a valid checksum: they were written so, not torn.
     #[error("its checksum is right, so it is whole, and in the wrong place")]

@@ -23,9 +23,10 @@
 //! # What it cannot see
 //!
 //! The newest synced batch has nothing behind it that vouches for it. If it rots before
-//! the next record is written, it looks like a torn tail. A node that knows a durable
-//! lsn from elsewhere (its checkpoint) compares it with [`Recovered::next_lsn`]; what
-//! no node can know alone, the quorum of its replication groups covers.
+//! the next record is written, it looks like a torn tail (Alagappan et al., "Protocol-Aware
+//! Recovery for Consensus-Based Storage", FAST 2018, tell the two apart by a second write).
+//! One batch is an exception: when a compacted log is all there is, the node sees that what
+//! came before is gone, and so that the batch had been synced.
 
 mod error;
 mod record;

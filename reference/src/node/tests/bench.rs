@@ -44,6 +44,11 @@ pub(super) struct Bench {
 impl Bench {
     /// So many nodes, each with a replica of the partition, and one that leads it.
     pub(super) fn new(size: u16) -> Self {
+        Self::of_life(size, 1)
+    }
+
+    /// The same, of nodes that have started so many times.
+    pub(super) fn of_life(size: u16, life: u64) -> Self {
         let nodes: Vec<NodeInfo> =
             (0..size).map(|it| NodeInfo { id: NodeId(it), zone: it as u8 }).collect();
         let (region, account) = ("local".into(), "000000000000".into());
@@ -51,7 +56,7 @@ impl Bench {
             Cluster { nodes, partitions_on_demand: 1, partitions_max: 1 << 16, region, account };
         let core = |node| {
             let config = Config::new(NodeId(node), cluster.clone());
-            Core::new(config, NoMutants, Found::nothing(), Incarnation(1), 0)
+            Core::new(config, NoMutants, Found::nothing(), Incarnation(life), 0)
         };
         let mut bench = Self {
             cores: (0..size).map(core).collect(),

@@ -102,6 +102,32 @@ fn a_node_that_restarted_votes_for_nobody_until_its_old_promises_have_ended() {
     assert!(node(&cluster, 2).replica.is_leader(), "the wait is bounded");
 }
 
+/// What it had acknowledged is gone from its disk, whatever the leader believed.
+#[test]
+fn a_follower_that_comes_back_with_less_is_sent_what_it_lacks() {
+    let mut cluster = Cluster::new(3);
+    cluster.elect(0);
+    for _ in 0..4 {
+        cluster.propose(0);
+        (0..4).for_each(|_| cluster.round());
+    }
+    let (term, last) = (node(&cluster, 0).replica.term(), node(&cluster, 0).replica.log().last());
+    cluster.packets.clear();
+    let hint = Index(last.index.0 - 2);
+    let sender = Sender { incarnation: Incarnation(9), promise: 0 };
+    cluster.at(0, |it| {
+        it.step(|replica, at, effects| {
+            replica.forget_follower(NodeId(2));
+            replica.receive(NodeId(2), sender, Message::Rejected { term, hint }, at, effects);
+        });
+    });
+    let sent_behind = cluster.packets.iter().find_map(|it| match &it.payload {
+        Payload::Replica(Message::Append { previous, .. }) if it.to == NodeId(2) => Some(previous),
+        _ => None,
+    });
+    assert_eq!(sent_behind.map(|it| it.index), Some(hint));
+}
+
 #[test]
 fn a_leader_that_hands_over_gives_up_its_lease_for_good() {
     let mut cluster = Cluster::new(3);
