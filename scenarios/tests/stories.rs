@@ -119,6 +119,7 @@ stories! {
     a_client_hops: "a-client-hops",
     compaction_loses_power: "compaction-loses-power",
     archive_is_damaged: "archive-is-damaged",
+    backup_is_given_up: "backup-is-given-up",
 }
 
 /// A thousand partitions, each of which writes between the request and the seal of each backup.

@@ -225,10 +225,12 @@ impl Host {
         self.core.hosts.borrow()[self.id.index()].name.clone()
     }
 
-    /// Which release of its program this process was started as: 0, until
-    /// [`Fault::Upgrade`](crate::Fault::Upgrade) or [`World::set_release`](crate::World::set_release)
-    /// says otherwise. What it means, other settings or another version of the code, is for the
-    /// program to say.
+    /// Which release of its program this process was started as: 0, until [`Fault::Upgrade`] or
+    /// [`World::set_release`] says otherwise. What it means, other settings or another version of
+    /// the code, is for the program to say.
+    ///
+    /// [`Fault::Upgrade`]: crate::Fault::Upgrade
+    /// [`World::set_release`]: crate::World::set_release
     pub fn release(&self) -> u16 {
         self.core.hosts.borrow()[self.id.index()].release
     }

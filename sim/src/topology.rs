@@ -15,7 +15,8 @@ use crate::world::World;
 ///
 /// let world = World::new(Tape::new(4));
 /// let apart_ns = vec![300_000..1_200_000, 5_000_000..20_000_000];
-/// let topology = Topology { machines: 3..7, racks_per_zone: 1..3, apart_ns, ..Topology::default() };
+/// let usual = Topology::default();
+/// let topology = Topology { machines: 3..7, racks_per_zone: 1..3, apart_ns, ..usual };
 /// let machines = world.build(&topology);
 /// assert!((3..7).contains(&machines.len()));
 /// assert_eq!(&*world.host(machines[1]).zone(), "zone-b");

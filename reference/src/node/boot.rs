@@ -72,8 +72,9 @@ pub async fn format<E: Env>(env: &E, config: &Config) -> Result<(), BootError> {
 /// Runs a node until its process ends, or its storage fails.
 ///
 /// # Errors
-/// The node could not start (on a disk that was never formatted, say), or could not go on: the process must end, since flows of it go on
-/// running. Nothing was changed that recovery would not find again.
+/// The node could not start (on a disk that was never formatted, say), or could not go on: the
+/// process must end, since flows of it go on running. Nothing was changed that recovery would not
+/// find again.
 pub async fn serve<E: Env, M: Mutants>(
     env: E,
     config: Config,

@@ -359,7 +359,7 @@ mod tests {
         judge(&recovered, records).map_err(|it| it.to_string())
     }
 
-    /// With one bit turned over in its last batch a log looks as if a crash had cut it short; not so
+    /// With a bit turned over in its last batch a log looks as if a crash had cut it short; not so
     /// if that batch stands for all that came before, and that is gone.
     #[test]
     fn a_compacted_log_that_is_cut_short_is_refused_where_nothing_else_is_left() {
@@ -370,9 +370,8 @@ mod tests {
         assert_eq!(judged(5, &[compacted(2), dropped(1), dropped(2)]), Ok(()));
         let whole = [dropped(9), compacted(1), dropped(1), LogRecord::Started(4)];
         assert_eq!(judged(5, &whole), Ok(()), "its predecessors go one by one");
-        for cut in
-            [vec![], vec![compacted(2), dropped(1)], vec![compacted(1), LogRecord::Started(4)]]
-        {
+        let started = LogRecord::Started(4);
+        for cut in [vec![], vec![compacted(2), dropped(1)], vec![compacted(1), started]] {
             let why = judged(5, &cut).expect_err("acknowledged records are gone");
             assert!(why.contains("the records that stand for all that came before"), "{why}");
             assert!(why.contains("its predecessors are gone"), "{why}");

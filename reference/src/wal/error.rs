@@ -11,8 +11,8 @@ pub enum WalError {
     #[error(
         "log segment {segment} is damaged at byte {offset}, where lsn {lsn} should be: {why}; \
          {evidence}; keep the files, do not truncate them, and leave this node stopped: the others \
-         of its replication groups serve what it held, and on an empty disk it would break promises \
-         that it no longer remembers"
+         of its replication groups serve what it held, and on an empty disk it would break \
+         promises that it no longer remembers"
     )]
     Corrupt {
         /// Number of the damaged (or missing) segment.

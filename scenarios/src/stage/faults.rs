@@ -124,6 +124,15 @@ impl Faults {
     /// As [`Faults::place`], and if the plan is not settled.
     pub fn carry_out(&self, world: &World, plan: &Plan) {
         self.expected.set(self.expected.get() || !plan.strikes.is_empty());
+        self.carry_out_drawn(world, plan);
+    }
+
+    /// Places the faults that a swarm has drawn. A run that all of them miss is one without faults,
+    /// and proves as much.
+    ///
+    /// # Panics
+    /// As [`Faults::carry_out`].
+    pub fn carry_out_drawn(&self, world: &World, plan: &Plan) {
         world.carry_out(plan).unwrap_or_else(|why| panic!("{why}"));
     }
 

@@ -100,7 +100,7 @@ fn set(it: &Setting<'_>) {
         ..Swarm::everything()
     };
     let plan = swarm.draw(it.world);
-    it.faults.carry_out(it.world, &plan);
+    it.faults.carry_out_drawn(it.world, &plan);
     let core = draw_core(it);
     it.world.at(HEALED_NS, move |world| world.heal_for_good(&core));
 }
