@@ -52,6 +52,9 @@ struct Peer {
     echo: Option<(Incarnation, u64)>,
     /// How long a heartbeat to the peer and its echo took, lately.
     round_trip_ns: u64,
+    /// The heartbeat by which that was measured: an echo of it that comes again, since the peer has
+    /// heard none after it, tells of a cut and not of a slow link.
+    measured_by_ns: u64,
     /// How many heartbeats in a row showed another idea of who leads what.
     digest_mismatches: u32,
 }
@@ -219,8 +222,10 @@ impl Liveness {
         }
         if let Some((mine, sent_ns)) = heartbeat.echo
             && mine == self.incarnation
+            && sent_ns > peer.measured_by_ns
         {
             peer.round_trip_ns = now_ns.saturating_sub(sent_ns);
+            peer.measured_by_ns = sent_ns;
         }
         if heartbeat.fit {
             peer.promise_support(incarnation, heartbeat.sent_ns, now_ns, self.settings.lease_ns);

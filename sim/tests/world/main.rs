@@ -10,6 +10,7 @@ mod disk_outcomes;
 mod disk_time;
 mod exploring;
 mod fault_plans;
+mod http;
 mod misuse;
 mod network;
 mod network_faults;

@@ -478,3 +478,30 @@ fn a_snapshot_with_a_long_tail_is_recorded_in_records_that_a_log_can_hold() {
     effects.records.into_iter().for_each(|it| recovered.recover(it));
     assert_eq!(recovered.log().entries(), replica.log().entries());
 }
+
+/// The first heartbeat after a cut repeats the echo of one from before it.
+#[test]
+fn a_cut_is_no_slow_link() {
+    let settings = Settings::default();
+    let ids = [NodeId(0), NodeId(1)];
+    let mut me = Liveness::new(NodeId(0), &ids, Incarnation(1), 0, true, settings);
+    let mut peer = Liveness::new(NodeId(1), &ids, Incarnation(1), 0, true, settings);
+    let hears = |to: &mut Liveness, from: NodeId, heartbeat, now_ns| {
+        to.on_heartbeat(from, Incarnation(1), &heartbeat, now_ns);
+    };
+    for round in 0..4 {
+        let now_ns = round * 100 * MS;
+        hears(&mut peer, NodeId(0), me.heartbeat(NodeId(1), now_ns, 0, false), now_ns + MS);
+        hears(
+            &mut me,
+            NodeId(1),
+            peer.heartbeat(NodeId(0), now_ns + MS, 0, false),
+            now_ns + 2 * MS,
+        );
+    }
+    assert!(me.heartbeat(NodeId(1), 310 * MS, 0, false).fit);
+    // Ten seconds later the peer has heard nothing new, and is heard again.
+    let later_ns = 10_000 * MS;
+    hears(&mut me, NodeId(1), peer.heartbeat(NodeId(0), later_ns, 0, false), later_ns + MS);
+    assert!(me.heartbeat(NodeId(1), later_ns + 2 * MS, 0, false).fit);
+}
