@@ -80,6 +80,12 @@ impl Clock {
         self.rate = RIGHT.saturating_add(drift_ppb);
     }
 
+    /// Goes on at this rate and so much more; never backwards, and it never stands still.
+    fn set_rate(&mut self, now_ns: u64, rate: i64, more_ppb: i64) {
+        self.bend(now_ns);
+        self.rate = rate.saturating_add(more_ppb).max(1);
+    }
+
     fn set_frozen(&mut self, now_ns: u64, frozen: bool) {
         self.bend(now_ns);
         self.frozen = frozen;
@@ -105,7 +111,23 @@ pub enum ClockBound {
     Lying,
 }
 
+/// What faults do to the clocks of a machine at some instant.
+#[derive(Default)]
+pub(crate) struct Distortion {
+    /// How far the wall clock was set ahead, in nanoseconds.
+    pub(crate) ahead_ns: i128,
+    /// How far it has drifted ahead, until it was frozen if it is.
+    pub(crate) drifted_ns: i128,
+    /// How many nanoseconds it gains in each second.
+    pub(crate) wall_ppb: i64,
+    /// Since when it stands still, if it does.
+    pub(crate) frozen_since_ns: Option<u64>,
+    /// How many nanoseconds the monotonic clock gains in each second.
+    pub(crate) monotonic_ppb: i64,
+}
+
 /// What the world keeps of a machine's clocks; the one for sleeps comes first in memory.
+#[derive(Clone)]
 #[repr(C)]
 pub(crate) struct Clocks {
     pub(crate) monotonic: Clock,
@@ -120,6 +142,45 @@ impl Clocks {
     pub(crate) fn starting_at(monotonic_ns: u64) -> Self {
         let (monotonic, wall) = (Clock::starting_at(monotonic_ns), Clock::starting_at(0));
         Self { monotonic, wall, bound_ns: 0, bound: ClockBound::Honest }
+    }
+
+    /// Makes these clocks go as those below do, with a distortion on top. The monotonic one goes on
+    /// from what it shows.
+    pub(crate) fn distort(&mut self, below: &Self, by: &Distortion, now_ns: u64) {
+        self.monotonic.set_rate(now_ns, below.monotonic.rate, by.monotonic_ppb);
+        self.monotonic.frozen = below.monotonic.frozen;
+        (self.bound_ns, self.bound) = (below.bound_ns, below.bound);
+        self.wall = below.wall.clone();
+        // What somebody sets of a clock that stands still it shows, and stands still there.
+        let shows_of_ns = by.frozen_since_ns.unwrap_or(now_ns).max(below.wall.bent_ns);
+        let drifted_ns = if below.wall.frozen { 0 } else { by.drifted_ns };
+        let ahead_ns = by.ahead_ns + drifted_ns;
+        let shown_ns = below.wall.shown_ns(shows_of_ns) + ahead_ns;
+        if ahead_ns != 0 || by.wall_ppb != 0 || by.frozen_since_ns.is_some() {
+            self.wall.set(now_ns, shown_ns);
+            self.wall.set_rate(now_ns, below.wall.rate, by.wall_ppb);
+            self.wall.frozen = below.wall.frozen || by.frozen_since_ns.is_some();
+        }
+    }
+
+    pub(crate) fn is_wall_frozen(&self) -> bool {
+        self.wall.frozen
+    }
+
+    /// How far the wall clock is ahead of true time, in nanoseconds.
+    pub(crate) fn wall_error_ns(&self, now_ns: u64) -> i64 {
+        let error_ns = self.wall.shown_ns(now_ns) - i128::from(now_ns);
+        error_ns.clamp(i64::MIN.into(), i64::MAX.into()) as i64
+    }
+
+    /// How many nanoseconds the wall clock gains in each second.
+    pub(crate) fn wall_drift_ppb(&self) -> i64 {
+        self.wall.rate - RIGHT
+    }
+
+    /// How many nanoseconds the monotonic clock gains in each second.
+    pub(crate) fn monotonic_drift_ppb(&self) -> i64 {
+        self.monotonic.rate - RIGHT
     }
 
     fn wall_interval_ms(&self, now_ns: u64) -> (u64, u64) {
@@ -152,12 +213,19 @@ impl Core {
         self.hosts.borrow()[host.index()].clocks.monotonic.instant_of(shown_ns)
     }
 
+    /// Changes the clocks of a host, below the faults that are on.
     fn change_clock(&self, host: HostId, change: impl FnOnce(&mut Clocks, u64)) {
-        change(&mut self.hosts.borrow_mut()[host.index()].clocks, self.now_ns.get());
+        let now_ns = self.now_ns.get();
+        if let Some(clocks) = self.active.borrow_mut().clocks_below(host) {
+            change(clocks, now_ns);
+        } else {
+            return change(&mut self.hosts.borrow_mut()[host.index()].clocks, now_ns);
+        }
+        self.settle_clocks(host);
     }
 
     /// The monotonic clock of a host goes on otherwise: who sleeps by it looks again.
-    fn rouse_sleepers(&self, host: HostId) {
+    pub(crate) fn rouse_sleepers(&self, host: HostId) {
         self.clock_changes.set(self.clock_changes.get() + 1);
         let executor = self.executor.borrow();
         self.queue.borrow().sleepers(host).for_each(|it| executor.wake(it));

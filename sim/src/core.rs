@@ -180,6 +180,10 @@ impl Core {
 
     /// A disk operation completes.
     pub(crate) fn end_disk_operation(&self, host: HostId, operation: u64) {
+        // What a stall defers has not come to its effect.
+        if self.defers_disk_operation(host, operation) {
+            return;
+        }
         self.dies_before_disk_effect(host, operation);
         self.complete_disk_operation(host, operation);
         self.may_die_after();
@@ -215,7 +219,6 @@ impl Core {
     /// A handle for the running incarnation of a host.
     pub(crate) fn handle(self: &Rc<Self>, host: HostId) -> Host {
         self.known(host);
-        let incarnation = self.hosts.borrow()[host.index()].incarnation;
-        Host::new(self.clone(), host, incarnation)
+        Host::new(self.clone(), host)
     }
 }

@@ -120,7 +120,7 @@ pub(crate) struct HostState {
     pub(crate) up: bool,
     /// Whether the machine itself runs: a crash of the process leaves it on.
     pub(crate) powered: bool,
-    /// Which code and settings its processes start with.
+    /// As which release its last process was started.
     pub(crate) release: u16,
     pub(crate) zone: Rc<str>,
     /// When the last datagram that was sent so far will have left.
@@ -140,6 +140,8 @@ pub(crate) struct HostState {
     pub(crate) cpu: CpuState,
     streams: StreamTable,
     schedules: StreamTable,
+    /// As which release its next process starts.
+    pub(crate) release_next: u16,
 }
 
 impl HostState {
@@ -168,6 +170,7 @@ impl HostState {
             cpu: CpuState::default(),
             streams: StreamTable::default(),
             schedules: StreamTable::default(),
+            release_next: 0,
         }
     }
 
@@ -207,12 +210,18 @@ impl HostState {
 pub struct Host {
     pub(crate) core: Rc<Core>,
     id: HostId,
+    release: u16,
     pub(crate) incarnation: u32,
 }
 
 impl Host {
-    pub(crate) fn new(core: Rc<Core>, id: HostId, incarnation: u32) -> Self {
-        Self { core, id, incarnation }
+    /// A handle of the process that runs on a host, or ran there last.
+    pub(crate) fn new(core: Rc<Core>, id: HostId) -> Self {
+        let (release, incarnation) = {
+            let state = &core.hosts.borrow()[id.index()];
+            (state.release, state.incarnation)
+        };
+        Self { core, id, release, incarnation }
     }
 
     /// The number of the host.
@@ -232,7 +241,7 @@ impl Host {
     /// [`Fault::Upgrade`]: crate::Fault::Upgrade
     /// [`World::set_release`]: crate::World::set_release
     pub fn release(&self) -> u16 {
-        self.core.hosts.borrow()[self.id.index()].release
+        self.release
     }
 
     /// The zone the host stands in.

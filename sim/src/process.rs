@@ -23,6 +23,12 @@ impl Core {
             "`{name}` cannot be the name of a host: `/` and `>` stand between the parts of the \
              names of decisions and events"
         );
+        let is_unread = |it: char| it.is_whitespace() || it.is_control() || "[]*'".contains(it);
+        assert!(
+            !name.is_empty() && !name.contains(is_unread),
+            "`{name}` cannot be the name of a host: a tape could not name its decisions. Give it \
+             at least one character, none of them a blank, `[`, `]`, `*` or `'`"
+        );
         let mut hosts = self.hosts.borrow_mut();
         let shared: Rc<str> = name.into();
         let is_new = self.host_names.borrow_mut().insert(shared.clone());
@@ -56,11 +62,12 @@ impl Core {
             );
             (state.up, state.powered) = (true, true);
             state.program = Some(program.clone());
+            state.release = state.release_next;
             (state.incarnation, state.release)
         };
         let release = release.to_le_bytes();
         self.emit(host, "process.boot", if release == [0, 0] { &[] } else { &release });
-        let handle = Host::new(self.clone(), host, incarnation);
+        let handle = Host::new(self.clone(), host);
         self.spawn(host, incarnation, "main", program(handle));
     }
 
@@ -91,6 +98,7 @@ impl Core {
         self.abandon_disk_operations(host);
         self.abandon_object_requests(host);
         self.close_sockets(host);
+        self.end_pauses(host);
         let mut executor = self.executor.borrow_mut();
         executor.resume(host);
         executor.take_tasks(|it| it == host)
@@ -129,7 +137,7 @@ impl World {
     /// Adds a machine, switched off, with an empty disk.
     ///
     /// # Panics
-    /// If the name is taken or contains `/` or `>`.
+    /// If the name is taken or empty, or contains a blank or one of `/`, `>`, `[`, `]`, `*`, `'`.
     pub fn add_host(&self, name: &str, zone: &str) -> HostId {
         self.core().add_host(name, zone)
     }
@@ -155,7 +163,7 @@ impl World {
     /// Adds a machine as [`World::add_host`] does, in a rack whose machines share their power.
     ///
     /// # Panics
-    /// If the name is taken or contains `/` or `>`.
+    /// If the name is taken or empty, or contains a blank or one of `/`, `>`, `[`, `]`, `*`, `'`.
     pub fn add_host_in(&self, name: &str, zone: &str, rack: &str) -> HostId {
         let host = self.add_host(name, zone);
         self.core().hosts.borrow_mut()[host.index()].rack = Some(rack.into());
@@ -252,7 +260,7 @@ impl World {
     /// shows it.
     pub fn set_release(&self, host: HostId, release: u16) {
         self.machine(host);
-        self.core().hosts.borrow_mut()[host.index()].release = release;
+        self.core().hosts.borrow_mut()[host.index()].release_next = release;
     }
 
     /// Restarts one host after the other: each is down for `down_ns`, then `start` starts it

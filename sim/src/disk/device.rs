@@ -77,18 +77,28 @@ pub(crate) struct DiskState {
     pub(super) image: DiskImage,
     /// Until then nothing starts and nothing completes.
     stalled_until_ns: u64,
+    /// What would have completed during the stall that goes on, in order.
+    deferred: Vec<u64>,
     /// What the power loss that is going on takes, if that is not for the dice.
     pub(super) settled: Option<Settled>,
     queue: Queue,
     pub(super) operations: BTreeMap<u64, Operation>,
     submitted: u64,
+    /// How often somebody outside has changed what the files are or may become.
+    meddled: u64,
 }
 
 impl DiskState {
-    /// How many operations were submitted, and how many of these are under way: while neither
-    /// changes, nor the medium by a fault, a crash can leave the same things.
-    pub(crate) fn progress(&self) -> (u64, usize) {
-        (self.submitted, self.operations.len())
+    /// How many operations were submitted, how many of these are under way, and how often somebody
+    /// outside meddled: while none of these changes, a crash can leave the same things.
+    pub(crate) fn progress(&self) -> (u64, usize, u64) {
+        (self.submitted, self.operations.len(), self.meddled)
+    }
+
+    /// The files, for a change from outside of all operations.
+    pub(super) fn meddle(&mut self) -> &mut DiskImage {
+        self.meddled += 1;
+        &mut self.image
     }
 
     /// Nobody asks any more what was settled.
@@ -147,7 +157,7 @@ impl Core {
         let per_mille = settings.slow_per_mille;
         let slow = per_mille > 0 && dice.chance(slow, per_mille, 1_000);
         self.count_fault("disk.slow", slow.into());
-        stall_ns + if slow { latency_ns * 10 } else { latency_ns }
+        stall_ns.saturating_add(if slow { latency_ns.saturating_mul(10) } else { latency_ns })
     }
 
     pub(super) fn submit_disk_operation(&self, host: HostId, demand: Demand, work: Operation) {
@@ -180,6 +190,41 @@ impl Core {
         self.queue.borrow_mut().push(until_ns, Event::Disk { host, operation: STALL_OVER });
     }
 
+    /// The stall is over, if there is one: what it held up completes at this instant.
+    pub(super) fn end_disk_stall(&self, host: HostId) {
+        let now_ns = self.now_ns.get();
+        if self.disk_stalled_until(host).is_none() {
+            return;
+        }
+        let disk = &mut self.disks.borrow_mut()[host.index()];
+        disk.stalled_until_ns = now_ns;
+        for operation in std::mem::take(&mut disk.deferred) {
+            self.queue.borrow_mut().push(now_ns, Event::Disk { host, operation });
+        }
+        self.start_disk_operations(host, disk);
+        self.emit(host, "disk.stall_ended", &[]);
+    }
+
+    /// Until when the device does nothing, if it stalls.
+    pub(crate) fn disk_stalled_until(&self, host: HostId) -> Option<u64> {
+        let until_ns = self.disks.borrow()[host.index()].stalled_until_ns;
+        (self.now_ns.get() < until_ns).then_some(until_ns)
+    }
+
+    /// Whether a stall of the device defers what would happen now. It comes again when the stall
+    /// is over.
+    pub(crate) fn defers_disk_operation(&self, host: HostId, number: u64) -> bool {
+        let Some(until_ns) = self.disk_stalled_until(host) else {
+            return false;
+        };
+        let disk = &mut self.disks.borrow_mut()[host.index()];
+        if disk.operations.contains_key(&number) {
+            disk.deferred.push(number);
+        }
+        self.queue.borrow_mut().push(until_ns, Event::Disk { host, operation: number });
+        true
+    }
+
     fn take_effect(&self, host: HostId, operation: Operation, image: &mut DiskImage) {
         self.emit(host, operation.kind, &operation.payload);
         operation.effect.finish(image);
@@ -203,11 +248,7 @@ impl Core {
     pub(crate) fn complete_disk_operation(&self, host: HostId, number: u64) {
         let mut disks = self.disks.borrow_mut();
         let disk = &mut disks[host.index()];
-        if self.now_ns.get() < disk.stalled_until_ns {
-            let event = Event::Disk { host, operation: number };
-            self.queue.borrow_mut().push(disk.stalled_until_ns, event);
-            return;
-        }
+        disk.deferred.clear();
         // It is gone if the process died meanwhile.
         if let Some(operation) = disk.operations.remove(&number) {
             disk.queue.end(self.now_ns.get(), operation.background);
@@ -227,6 +268,7 @@ impl Core {
             self.hosts.borrow_mut()[host.index()].stream("disk.in_flight", &mut dice)
         };
         disk.queue.clear();
+        disk.deferred.clear();
         for operation in std::mem::take(&mut disk.operations).into_values() {
             let is_lost = match &mut disk.settled {
                 Some(settled) => settled.happens.pop_front() != Some(true),

@@ -20,7 +20,7 @@ impl World {
         let mut disks = core.disks.borrow_mut();
         let mut dice = core.dice.borrow_mut();
         let stream = core.hosts.borrow_mut()[host.index()].stream(stream, &mut dice);
-        work(&mut disks[host.index()].image, &mut |n| dice.range(stream, &(0..n)))
+        work(disks[host.index()].meddle(), &mut |n| dice.range(stream, &(0..n)))
     }
 
     /// Lets a file rot: turns over `bits` bits at drawn places, on the medium and in the page
@@ -81,19 +81,25 @@ impl World {
     /// lengths of files stay. Counted as `disk.caches_dropped`.
     pub fn drop_caches(&self, host: HostId) {
         let core = self.core();
-        core.disks.borrow_mut()[host.index()].image.drop_caches();
+        core.disks.borrow_mut()[host.index()].meddle().drop_caches();
         core.emit(host, "disk.caches_dropped", &[]);
         core.count_fault("disk.caches_dropped", 1);
     }
 
     /// Makes the disk of a host do nothing at all for so many nanoseconds from now: nothing
-    /// starts, and what is under way completes at the end. A power loss ends it. Counted as
-    /// `disk.device_stall`.
+    /// starts, and what is under way completes at the end. A power loss ends it, and so does
+    /// [`World::end_disk_stall`]. Counted as `disk.device_stall`.
     pub fn stall_disk(&self, host: HostId, for_ns: u64) {
         let core = self.core();
         core.stall_disk_until(host, self.now_ns().saturating_add(for_ns));
         core.emit(host, "disk.device_stall", &for_ns.to_le_bytes());
         core.count_fault("disk.device_stall", 1);
+    }
+
+    /// Ends what [`World::stall_disk`] began: what was held up completes at this instant. No effect
+    /// on a disk that does not stall.
+    pub fn end_disk_stall(&self, host: HostId) {
+        self.core().end_disk_stall(host);
     }
 
     /// Makes the disk of a host read-only, or no longer so, as ext4 does by itself after an error
@@ -103,7 +109,7 @@ impl World {
     /// `disk.read_only`. Lasts over restarts and power losses.
     pub fn set_disk_read_only(&self, host: HostId, read_only: bool) {
         let core = self.core();
-        core.disks.borrow_mut()[host.index()].image.read_only = read_only;
+        core.disks.borrow_mut()[host.index()].meddle().read_only = read_only;
         core.emit(host, "disk.set_read_only", &[read_only.into()]);
     }
 

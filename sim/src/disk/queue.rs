@@ -56,7 +56,8 @@ impl Queue {
         }?;
         self.under_way += 1;
         self.background_under_way |= job.background;
-        Some((job.number, self.move_bytes(now_ns, job.bytes, settings) + job.latency_ns))
+        let moved_ns = self.move_bytes(now_ns, job.bytes, settings);
+        Some((job.number, moved_ns.saturating_add(job.latency_ns)))
     }
 
     fn background_may_start(&self, now_ns: u64, wait_ns_max: u64) -> bool {
@@ -75,7 +76,7 @@ impl Queue {
         if bytes == 0 {
             return now_ns;
         }
-        self.bus_free_ns = self.bus_free_ns.max(now_ns) + settings.transfer_ns(bytes);
+        self.bus_free_ns = self.bus_free_ns.max(now_ns).saturating_add(settings.transfer_ns(bytes));
         self.bus_free_ns
     }
 

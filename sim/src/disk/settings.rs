@@ -91,6 +91,6 @@ impl World {
     /// Beyond that writes fail with ENOSPC, counted as `disk.no_space`. A file counts with
     /// its length, holes included, until its last name is gone and nobody has it open.
     pub fn set_disk_capacity(&self, host: HostId, bytes: Option<u64>) {
-        self.core().disks.borrow_mut()[host.index()].image.capacity = bytes;
+        self.core().disks.borrow_mut()[host.index()].meddle().capacity = bytes;
     }
 }

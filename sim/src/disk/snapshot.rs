@@ -128,7 +128,7 @@ impl World {
             "the disk of {host} is in use: call `crash` or `power_loss` first, `restart` after"
         );
         let core = self.core();
-        core.disks.borrow_mut()[host.index()].image.replace(image);
+        core.disks.borrow_mut()[host.index()].meddle().replace(image);
         core.emit(host, what, &image.own_digest().to_le_bytes());
         core.count_fault(what, 1);
     }

@@ -145,8 +145,10 @@ impl fmt::Display for Accounting {
             (min, max) => format!("{} to {}", grouped(min as u64), grouped(max as u64)),
         };
         write!(out, "{} crash points x {outcomes} outcomes: ", grouped(points))?;
-        if runs != self.planned {
-            return write!(out, "{} of {} explored", grouped(runs), grouped(self.planned));
+        // A run that went astray says nothing about its outcome.
+        let explored = runs - self.astray.len() as u64;
+        if explored != self.planned {
+            return write!(out, "{} of {} explored", grouped(explored), grouped(self.planned));
         }
         let (cut, counted) = (self.sum(|it| it.cut), grouped(self.sum(|it| it.counted)));
         if cut == 0 {

@@ -74,7 +74,7 @@ struct Imprint {
 }
 
 /// Both kinds' outcomes, and the life and the progress of the disk for which they were found.
-type Known = ((u32, (u64, usize)), [Outcomes; 2]);
+type Known = ((u32, (u64, usize, u64)), [Outcomes; 2]);
 
 /// Draws up a survey as the run goes on.
 pub(super) struct Surveyor {

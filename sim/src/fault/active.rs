@@ -38,6 +38,8 @@ impl Active {
 pub(super) struct Injection {
     pub(super) fault: Fault,
     pub(super) hosts: Vec<HostId>,
+    /// When it struck.
+    pub(super) since_ns: u64,
     /// What it has done to the network.
     pub(super) net: Vec<NetFault>,
     /// What it will bring back.
@@ -90,6 +92,13 @@ impl Core {
         self.active.borrow().by_number.values().any(holds)
     }
 
+    /// The process of a machine has ended, and with it what made it stand still.
+    pub(crate) fn end_pauses(&self, host: HostId) {
+        let mut active = self.active.borrow_mut();
+        let pauses = active.by_number.values_mut().filter(|it| it.fault == Fault::Pause);
+        pauses.for_each(|it| it.hosts.retain(|of| *of != host));
+    }
+
     fn is_held_paused(&self, host: HostId) -> bool {
         let holds = |it: &Injection| it.fault == Fault::Pause && it.hosts.contains(&host);
         self.active.borrow().by_number.values().any(holds)
@@ -114,19 +123,21 @@ impl World {
     ///
     /// # Panics
     /// There is no machine to strike, or there is one and the fault is the store's, or it is the
-    /// driver.
+    /// driver; or no world could carry the fault out, as a clock that runs backwards.
     pub fn inject(&self, fault: &Fault, hosts: &[HostId]) -> Injected {
         let of_store = fault.is_of_store();
         assert!(of_store || !hosts.is_empty(), "`{fault:?}` strikes machines, but got none");
         assert!(!of_store || hosts.is_empty(), "`{fault:?}` strikes the object store, no machine");
         let driver = hosts.contains(&HostId::DRIVER);
         assert!(!driver, "the driver stands outside: `{fault:?}` cannot strike it");
+        fault.check().unwrap_or_else(|why| panic!("{why}"));
         let number = {
             let mut active = self.core().active.borrow_mut();
             active.injected += 1;
             let injection = Injection {
                 fault: fault.clone(),
                 hosts: hosts.to_vec(),
+                since_ns: self.now_ns(),
                 net: Vec::new(),
                 images: Vec::new(),
             };
@@ -154,13 +165,14 @@ impl World {
     pub(super) fn lift_fault(&self, number: u64) {
         let lifted = self.core().active.borrow_mut().by_number.remove(&number);
         if let Some(lifted) = lifted {
-            self.note_lifted(number, &lifted.fault, &lifted.hosts);
+            self.note_lifted(number);
+            self.tell_lifted(number, &lifted.fault, &lifted.hosts);
             self.undo(lifted);
         }
     }
 
     pub(super) fn undo(&self, lifted: Injection) {
-        let Injection { fault, hosts, net, images } = lifted;
+        let Injection { fault, hosts, net, images, .. } = lifted;
         net.into_iter().for_each(|it| self.lift(it));
         for (host, image) in images {
             self.power_loss(host);
@@ -171,17 +183,10 @@ impl World {
             match fault {
                 _ if fault.keeps_down() => self.start_unless_held(host),
                 Fault::Pause if !self.core().is_held_paused(host) => self.resume(host),
-                Fault::ClockOffset { .. } => self.set_clock_offset(host, 0),
-                Fault::WallDrift { .. } => {
-                    self.set_wall_drift(host, 0);
-                    self.set_clock_offset(host, 0);
+                _ => {
+                    self.settle_clock(host, &fault, false);
+                    self.settle_disk(host, &fault);
                 }
-                Fault::MonotonicDrift { .. } => self.set_monotonic_drift(host, 0),
-                Fault::FrozenClock => {
-                    self.thaw_wall_clock(host);
-                    self.set_clock_offset(host, 0);
-                }
-                _ => self.settle_disk(host, &fault),
             }
         }
         self.settle_store(&fault);
@@ -198,7 +203,8 @@ impl World {
     /// The faults that are in the world now, in words, in the order in which they came.
     pub fn faults_active(&self) -> Vec<String> {
         let active = self.core().active.borrow();
-        let lasting = active.by_number.values().filter(|it| it.fault.lasts());
+        let is_on = |it: &&Injection| it.fault.is_of_store() || !it.hosts.is_empty();
+        let lasting = active.by_number.values().filter(|it| it.fault.lasts()).filter(is_on);
         lasting.map(|it| self.in_words(&it.fault.to_string(), &it.hosts)).collect()
     }
 

@@ -23,6 +23,7 @@ impl World {
                 undo.1.push((host, self.image_disk(host)));
             }
             self.apply_to_machine(fault, host);
+            self.settle_clock(host, fault, true);
             self.settle_disk(host, fault);
         }
         self.apply_to_objects(fault);
@@ -39,6 +40,7 @@ impl World {
                 self.set_release(host, *release);
             }
             Fault::Pause => self.pause(host),
+            Fault::SlowDisk { .. } => self.core().count_fault("disk.slowed", 1),
             Fault::StalledDisk { for_ns } => self.stall_disk(host, *for_ns),
             Fault::Rot { path, bits } => self.rot(host, path.as_deref(), *bits),
             Fault::CrashAndRot { path, bits } => {
@@ -50,10 +52,6 @@ impl World {
                 self.power_loss(host);
                 self.wipe_disk(host);
             }
-            Fault::ClockOffset { by_ns } => self.set_clock_offset(host, *by_ns),
-            Fault::WallDrift { ppb } => self.set_wall_drift(host, *ppb),
-            Fault::MonotonicDrift { ppb } => self.set_monotonic_drift(host, *ppb),
-            Fault::FrozenClock => self.freeze_wall_clock(host),
             _ => {}
         }
     }

@@ -17,7 +17,7 @@ use crate::world::World;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
     /// In how many zones machines may be down, cut off or standing still at one time; those
-    /// damaged before count too.
+    /// damaged before count too, and those that were never booted do not.
     pub zones_away_max: usize,
     /// In how many zones machines may lose, or find wrong, what they had stored durably, in a
     /// whole run.
@@ -97,7 +97,7 @@ impl Spent {
                 Ok(())
             }
             Harm::Objects(n) => {
-                let all = self.objects_damaged + n;
+                let all = self.objects_damaged.saturating_add(n);
                 at_most("the objects damaged", all, objects_damaged_max)?;
                 self.objects_damaged = all;
                 Ok(())
@@ -122,7 +122,8 @@ impl World {
     pub(super) fn spend(&self, fault: &Fault, hosts: &[HostId]) -> Result<(), OverBudget> {
         let zones = self.zones_of(hosts);
         let machines = self.machines();
-        let down = machines.into_iter().filter(|it| !self.is_up(*it));
+        let was_booted = |it: &HostId| self.core().hosts.borrow()[it.index()].program.is_some();
+        let down = machines.into_iter().filter(|it| !self.is_up(*it) && was_booted(it));
         let mut away: Vec<HostId> = down.collect();
         {
             let active = self.core().active.borrow();

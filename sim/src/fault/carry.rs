@@ -1,6 +1,7 @@
 //! Carrying out a plan: faults strike when their moment comes, if the budget allows it.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::rc::Rc;
 
@@ -130,7 +131,8 @@ impl World {
             }
             When::Passing { points, nth, after_ns } => {
                 let passed: Rc<Cell<u64>> = Rc::default();
-                for point in points {
+                // A point that is named twice is one all the same.
+                for point in points.into_iter().collect::<BTreeSet<String>>() {
                     let (passed, strike) = (Rc::clone(&passed), strike.clone());
                     let name = point.clone();
                     self.on_point(&point, move |world, host, _| {
@@ -245,15 +247,23 @@ impl World {
         active.carrying.struck.len() - 1
     }
 
-    /// A fault was lifted, maybe one of a plan.
-    pub(super) fn note_lifted(&self, number: u64, fault: &Fault, hosts: &[HostId]) {
-        let carried = {
-            let mut active = self.core().active.borrow_mut();
-            let Carrying { numbers, struck, .. } = &mut active.carrying;
-            let place = numbers.iter().find(|it| it.0 == number).map(|it| it.1);
-            place.map(|it| struck[it].lifted_ns = Some(self.now_ns()))
+    /// A fault was lifted from all that it struck, maybe one of a plan.
+    pub(super) fn note_lifted(&self, number: u64) {
+        let mut active = self.core().active.borrow_mut();
+        let Carrying { numbers, struck, .. } = &mut active.carrying;
+        if let Some((_, place)) = numbers.iter().find(|it| it.0 == number) {
+            struck[*place].lifted_ns = Some(self.now_ns());
+        }
+    }
+
+    /// Tells that a fault is over for these machines, if it is one of a plan.
+    pub(super) fn tell_lifted(&self, number: u64, fault: &Fault, hosts: &[HostId]) {
+        let is_carried = {
+            let active = self.core().active.borrow();
+            active.carrying.numbers.iter().any(|it| it.0 == number)
         };
-        if carried.is_some() && fault.lasts() {
+        let is_over_already = hosts.is_empty() && !fault.is_of_store();
+        if is_carried && fault.lasts() && !is_over_already {
             let what = self.in_words(fault.words_when_over(), hosts);
             self.tell(&FaultNews::Lifted { what });
         }

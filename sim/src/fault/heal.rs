@@ -21,7 +21,7 @@ pub struct Stuck {
     pub what: String,
     /// How long it was waited for, in nanoseconds.
     pub limit_ns: u64,
-    /// The faults that were in the world then.
+    /// The faults that were in the world then, and disks that stalled.
     pub faults: Vec<String>,
     /// Machines that were down.
     pub down: Vec<String>,
@@ -56,42 +56,42 @@ impl World {
         numbers.into_iter().for_each(|it| self.narrow(it, &core));
         for &a in &core {
             for &b in core.iter().chain([&HostId::DRIVER]).filter(|it| **it != a) {
-                self.open(a, b);
-                self.open(b, a);
+                self.core().open_for_good(a, b);
+                self.core().open_for_good(b, a);
             }
+            self.end_disk_stall(a);
             self.start_unless_held(a);
             self.resume(a);
-        }
-    }
-
-    fn open(&self, from: HostId, to: HostId) {
-        if self.core().is_blocked(from, to) {
-            self.unblock(from, to);
         }
     }
 
     /// Lets a fault go on outside of the core only.
     fn narrow(&self, number: u64, core: &BTreeSet<HostId>) {
         let injection = self.core().active.borrow_mut().by_number.remove(&number);
-        let Some(Injection { fault, hosts, net, images }) = injection else {
+        let Some(Injection { fault, hosts, since_ns, net, images }) = injection else {
             return;
         };
         let is_core = |it: &HostId| core.contains(it);
         let (inside, outside): (Vec<_>, Vec<_>) = hosts.into_iter().partition(is_core);
         if inside.is_empty() && !outside.is_empty() {
             // Its links with the core stay as bad as they are.
-            let kept = Injection { fault, hosts: outside, net, images };
+            let kept = Injection { fault, hosts: outside, since_ns, net, images };
             self.core().active.borrow_mut().by_number.insert(number, kept);
             return;
         }
-        self.note_lifted(number, &fault, &inside);
-        self.undo(Injection { fault: fault.clone(), hosts: inside, net, images: Vec::new() });
+        if outside.is_empty() {
+            self.note_lifted(number);
+        }
+        self.tell_lifted(number, &fault, &inside);
+        let lifted =
+            Injection { fault: fault.clone(), hosts: inside, since_ns, net, images: vec![] };
+        self.undo(lifted);
         if outside.is_empty() {
             return;
         }
         let net = self.apply_to_network(&fault, &outside);
         let images = images.into_iter().filter(|it| outside.contains(&it.0)).collect();
-        let kept = Injection { fault, hosts: outside, net, images };
+        let kept = Injection { fault, hosts: outside, since_ns, net, images };
         self.core().active.borrow_mut().by_number.insert(number, kept);
     }
 
@@ -118,13 +118,21 @@ impl World {
         done.await.ok_or_else(|| Box::new(self.stuck(what, limit_ns)))
     }
 
+    /// A disk that stalls at this moment: whoever began it, it is no fault that is lifted.
+    fn stall_in_words(&self, host: HostId) -> Option<String> {
+        let left_ns = self.core().disk_stalled_until(host)? - self.now_ns();
+        let name = self.host(host).name();
+        Some(format!("{name} has a disk that stalls for another {} ms", left_ns / 1_000_000))
+    }
+
     /// What there is to know of something that is not done after so long.
     pub fn stuck(&self, what: &str, limit_ns: u64) -> Stuck {
         let down = self.machines().into_iter().filter(|it| !self.is_up(*it));
+        let stalled = self.machines().into_iter().filter_map(|it| self.stall_in_words(it));
         Stuck {
             what: what.to_string(),
             limit_ns,
-            faults: self.faults_active(),
+            faults: self.faults_active().into_iter().chain(stalled).collect(),
             down: down.map(|it| self.host(it).name().to_string()).collect(),
             waiting: self.waiting(),
         }

@@ -10,10 +10,13 @@ mod apply;
 mod budget;
 mod buggify;
 mod carry;
+mod clocks;
 mod heal;
+mod particulars;
 mod phases;
 mod plan;
 mod settings;
+mod settling;
 #[cfg(any(test, feature = "proptest"))]
 pub mod strategy;
 mod swarm;
@@ -81,7 +84,8 @@ pub enum Fault {
     },
     /// All links from and to them behave like this, to the driver too.
     Links(LinkSettings),
-    /// Their disks take so many times as long for everything.
+    /// Their disks take so many times as long for everything. Counted, disk by disk, as
+    /// `disk.slowed`.
     SlowDisk {
         /// How many times.
         times: u64,
@@ -125,12 +129,12 @@ pub enum Fault {
     /// The machine loses power when the fault is lifted, and starts again with the disk that
     /// it had when it was struck.
     SetBack,
-    /// The wall clock is wrong by so much; lifting sets it right.
+    /// The wall clock is wrong by so much, beside all else that is wrong with it.
     ClockOffset {
         /// How far it is ahead, in nanoseconds.
         by_ns: i64,
     },
-    /// The wall clock gains so much; lifting sets it right.
+    /// The wall clock gains so much; lifting takes back what it has gained.
     WallDrift {
         /// Nanoseconds in each second.
         ppb: i64,
@@ -140,7 +144,7 @@ pub enum Fault {
         /// Nanoseconds in each second.
         ppb: i64,
     },
-    /// The wall clock stands still; lifting sets it right.
+    /// The wall clock stands still; when that is lifted it shows what it would show otherwise.
     FrozenClock,
     /// The object store is away.
     StoreDown(ObjectOutage),
@@ -260,6 +264,7 @@ impl Fault {
 
     pub(crate) fn harm(&self) -> Harm {
         match self {
+            Self::Links(settings) if settings.loses_everything() => Harm::Absence,
             Self::SlowLinks { .. }
             | Self::SlowDisk { .. }
             | Self::StalledDisk { .. }

@@ -14,8 +14,16 @@ pub struct PhaseSpan {
     pub phase: &'static str,
     /// When it began, in nanoseconds of the world's time.
     pub begin_ns: u64,
-    /// When it ended, or when this was asked.
+    /// When it ended; `u64::MAX` if it has not ([`PhaseSpan::has_ended`]).
     pub end_ns: u64,
+}
+
+impl PhaseSpan {
+    /// Whether the run has come to its end.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.end_ns != u64::MAX
+    }
 }
 
 /// Where a run is.
@@ -67,15 +75,13 @@ impl World {
         self.core().active.borrow().phases.at(None)
     }
 
-    /// The phases that the run went through, in order; that of the moment is the last.
+    /// The phases that the run went through, in order; that of the moment is the last, and has not
+    /// ended.
     pub fn phases_passed(&self) -> Vec<PhaseSpan> {
         let active = self.core().active.borrow();
         let phases = &active.phases;
-        let now = phases.now.map(|(phase, begin_ns)| PhaseSpan {
-            phase,
-            begin_ns,
-            end_ns: self.now_ns(),
-        });
+        let now =
+            phases.now.map(|(phase, begin_ns)| PhaseSpan { phase, begin_ns, end_ns: u64::MAX });
         phases.passed.iter().cloned().chain(now).collect()
     }
 }

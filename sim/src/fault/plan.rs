@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Fault, PhaseSpan};
+use super::Fault;
 
 /// Whom a fault strikes. Who is down already when it comes is spared.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -188,19 +188,21 @@ impl Strike {
         Self { when: When::Before { phase: (phase.to_string(), nth), by_ns }, ..self }
     }
 
-    /// Strikes when so many thousandths of a phase have gone by.
+    /// Strikes when so many thousandths of a phase have gone by, and one nanosecond at least: the
+    /// phase has begun, and has not ended.
     #[must_use]
     pub fn within(self, phase: &str, nth: u64, per_mille: u64) -> Self {
         Self { when: When::In { phase: (phase.to_string(), nth), per_mille }, ..self }
     }
 
-    /// Strikes so long after a phase has ended.
+    /// Strikes so long after a phase has ended, and one nanosecond at least.
     #[must_use]
     pub fn after(self, phase: &str, nth: u64, by_ns: u64) -> Self {
         Self { when: When::After { phase: (phase.to_string(), nth), by_ns }, ..self }
     }
 
-    /// Strikes so long before a phase begins, and lasts until so long after its end.
+    /// Strikes so long before a phase begins, and lasts until so long after the end that the phase
+    /// has under it.
     #[must_use]
     pub fn across(self, phase: &str, nth: u64, margin_ns: u64) -> Self {
         Self { when: When::Across { phase: (phase.to_string(), nth), margin_ns }, ..self }
@@ -212,32 +214,20 @@ impl Strike {
         Self { lasts: Lasts::Ns(lasts_ns), ..self }
     }
 
+    /// Lasts until the world ends, or is healed for good.
+    #[must_use]
+    pub fn for_good(self) -> Self {
+        Self { lasts: Lasts::ForGood, ..self }
+    }
+
     /// The phase by which this strike goes, and which time that the run is in it.
-    fn phase(&self) -> Option<&(String, u64)> {
+    pub(super) fn phase(&self) -> Option<&(String, u64)> {
         match &self.when {
             When::At(_) | When::Passing { .. } => None,
             When::Before { phase, .. }
             | When::In { phase, .. }
             | When::After { phase, .. }
             | When::Across { phase, .. } => Some(phase),
-        }
-    }
-
-    /// The same strike at the instant at which it comes if its phase is this.
-    fn settled(&self, span: &PhaseSpan) -> Self {
-        let PhaseSpan { begin_ns, end_ns, .. } = *span;
-        let strike = self.clone();
-        match self.when {
-            When::At(_) | When::Passing { .. } => strike,
-            When::Before { by_ns, .. } => strike.at_ns(begin_ns.saturating_sub(by_ns)),
-            When::In { per_mille, .. } => {
-                strike.at_ns(begin_ns + (end_ns - begin_ns) * per_mille.min(1_000) / 1_000)
-            }
-            When::After { by_ns, .. } => strike.at_ns(end_ns.saturating_add(by_ns)),
-            When::Across { margin_ns, .. } => {
-                let from_ns = begin_ns.saturating_sub(margin_ns);
-                strike.at_ns(from_ns).for_ns(end_ns + margin_ns - from_ns)
-            }
         }
     }
 
@@ -257,6 +247,7 @@ impl Strike {
                         (`when_passing`) or name whom it strikes"
                 .to_string());
         }
+        self.fault.check()?;
         match &self.when {
             When::Passing { nth: 0, .. } => Err("passings are counted from 1".to_string()),
             When::Passing { points, .. } if points.is_empty() => {
@@ -296,41 +287,6 @@ impl Plan {
             }
         }
         Ok(())
-    }
-
-    /// Finds out when the strikes come that go by phases: `rehearse` has the same tape run with
-    /// the strikes so far, and says through which phases it went ([`phases_passed`]). A run is the
-    /// same as its rehearsal until the first strike that differs: so strikes are settled one after
-    /// the other, and each comes exactly where it was placed, if those before it come earlier.
-    ///
-    /// # Errors
-    /// The rehearsal does not go through the phase as often.
-    ///
-    /// [`phases_passed`]: crate::World::phases_passed
-    pub fn settle(
-        &self,
-        mut rehearse: impl FnMut(&Self) -> Vec<PhaseSpan>,
-    ) -> Result<Self, PlanError> {
-        let by_phase = |it: &Strike| it.phase().is_some();
-        let mut settled = Self { strikes: Vec::new(), expectation: self.expectation };
-        settled.strikes.extend(self.strikes.iter().filter(|it| !by_phase(it)).cloned());
-        let waiting = self.strikes.iter().enumerate().filter(|(_, it)| by_phase(it));
-        for (number, strike) in waiting {
-            let (phase, nth) = strike.phase().expect("it goes by a phase");
-            let spans = rehearse(&settled);
-            let mut of_phase = spans.iter().filter(|it| it.phase == phase);
-            let span = nth.checked_sub(1).and_then(|it| of_phase.nth(it as usize));
-            let Some(span) = span else {
-                let times = spans.iter().filter(|it| it.phase == phase).count();
-                let why = format!(
-                    "the rehearsal was in the phase `{phase}` {times} times, and the strike asks \
-                     for time {nth}, from 1"
-                );
-                return Err(PlanError { strike: number, why });
-            };
-            settled.strikes.push(strike.settled(span));
-        }
-        Ok(settled)
     }
 }
 

@@ -53,7 +53,8 @@ fn kinds_and_faults(kinds: &[FaultKind]) -> impl Strategy<Value = (FaultKind, Fa
 }
 
 /// Strikes of these kinds on one of these machines or on the store, within a span of the world's
-/// time, for at most as long as that.
+/// time, for at most as long as that. Kinds that strike whole zones or racks strike that of one of
+/// as many machines as these: [`Whom::ZoneOfUp`], [`Whom::RackOfUp`].
 ///
 /// # Panics
 /// If there is no kind, no machine, or no span.
@@ -62,11 +63,17 @@ pub fn strikes(
     machines: &[&str],
     span_ns: Range<u64>,
 ) -> impl Strategy<Value = Strike> + use<> {
-    let machines: Vec<String> = machines.iter().map(ToString::to_string).collect();
+    let machines: Vec<(u64, String)> =
+        (0..).zip(machines.iter().map(ToString::to_string)).collect();
     let lasts_ns = 1..(span_ns.end - span_ns.start).max(2);
     let parts = (kinds_and_faults(kinds), sample::select(machines), span_ns, lasts_ns);
-    parts.prop_map(|((_, fault), machine, at_ns, lasts_ns)| {
-        let whom = if fault.is_of_store() { Whom::Store } else { Whom::Machine(machine) };
+    parts.prop_map(|((kind, fault), (n, machine), at_ns, lasts_ns)| {
+        let whom = match kind {
+            _ if fault.is_of_store() => Whom::Store,
+            FaultKind::PowerLossOfZone | FaultKind::CutOffZone => Whom::ZoneOfUp(n),
+            FaultKind::PowerLossOfRack => Whom::RackOfUp(n),
+            _ => Whom::Machine(machine),
+        };
         Strike::on(whom, fault).at_ns(at_ns).for_ns(lasts_ns)
     })
 }

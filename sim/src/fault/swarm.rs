@@ -148,7 +148,8 @@ impl FaultKind {
             Self::Deaf => Fault::Deaf,
             Self::Mute => Fault::Mute,
             Self::Flapping => {
-                let (shut, open) = (dice.range(10..500), dice.range(10..500));
+                // Open for the longest time for raw 0.
+                let (shut, open) = (dice.range(10..500), 509 - dice.range(10..500));
                 let around = |ms: u64| ms * 500_000..ms * 1_500_000;
                 Fault::Flapping { shut_ns: around(shut), open_ns: around(open) }
             }

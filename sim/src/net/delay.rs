@@ -51,6 +51,15 @@ impl Delay {
         }
     }
 
+    /// The ranges from which it is drawn evenly.
+    pub(crate) fn ranges(&self) -> Vec<&Range<u64>> {
+        match self {
+            Self::Uniform(range) => vec![range],
+            Self::Exponential { .. } => Vec::new(),
+            Self::Bimodal { usual, slow, .. } => vec![usual, slow],
+        }
+    }
+
     /// The same distribution with everything so many times as long.
     #[must_use]
     pub fn times(&self, times: u64) -> Self {

@@ -52,6 +52,16 @@ impl NetState {
         turned
     }
 
+    /// Opens a pair, and no block that is on will shut it again: true if it was shut.
+    fn forget_blocks(&mut self, pair: Pair) -> bool {
+        for cause in self.causes.values_mut() {
+            if let Cause::Block { pairs, .. } = cause {
+                pairs.remove(&pair);
+            }
+        }
+        self.blocked.remove(&pair).is_some()
+    }
+
     /// By what a datagram's times are multiplied, for slow hosts at either end.
     pub(super) fn slowness(&self, from: HostId, to: HostId) -> u64 {
         let touches = |it: &&(u64, HostId, u64)| it.1 == from || it.1 == to;
@@ -88,6 +98,14 @@ impl Core {
     pub(crate) fn is_blocked(&self, from: HostId, to: HostId) -> bool {
         let blocked = &self.net.borrow().blocked;
         !blocked.is_empty() && blocked.contains_key(&(from, to))
+    }
+
+    /// Opens one direction for whatever is on, also for what flaps and is open now.
+    pub(crate) fn open_for_good(&self, from: HostId, to: HostId) {
+        let was_shut = self.net.borrow_mut().forget_blocks((from, to));
+        if was_shut {
+            self.emit_on_link(from, to, "net.unblock", &[]);
+        }
     }
 
     /// Blocks pairs for one more reason, in the order given.
@@ -166,14 +184,7 @@ impl World {
 
     /// Opens one direction again, for whatever reasons it was blocked.
     pub fn unblock(&self, from: HostId, to: HostId) {
-        let mut net = self.core().net.borrow_mut();
-        net.blocked.remove(&(from, to));
-        for cause in net.causes.values_mut() {
-            if let Cause::Block { pairs, .. } = cause {
-                pairs.remove(&(from, to));
-            }
-        }
-        drop(net);
+        self.core().net.borrow_mut().forget_blocks((from, to));
         self.core().emit_on_link(from, to, "net.unblock", &[]);
     }
 

@@ -91,6 +91,11 @@ pub struct LinkSettings {
 }
 
 impl LinkSettings {
+    /// Whether nothing comes through.
+    pub(crate) fn loses_everything(&self) -> bool {
+        self.loss_per_million.is_some_and(|it| it >= 1_000_000)
+    }
+
     /// These settings, and those of `above` where it has any.
     pub(super) fn under(&self, above: &Self) -> Self {
         Self {

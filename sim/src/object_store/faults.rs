@@ -193,6 +193,11 @@ impl Core {
         self.objects.borrow_mut().bursts.insert(host, now_ns.saturating_add(for_ns));
         true
     }
+
+    /// All bursts are over, however long they were to last.
+    pub(crate) fn end_object_bursts(&self) {
+        self.objects.borrow_mut().bursts.clear();
+    }
 }
 
 impl ObjectStore {
@@ -230,7 +235,8 @@ impl World {
         self.core().objects.borrow().faults.clone()
     }
 
-    /// Changes how often the object store fails, for requests sent from now on.
+    /// Changes how often the object store fails, for requests sent from now on. A burst that
+    /// goes on does so until its end.
     ///
     /// # Panics
     /// If bursts or stale listings are on and there is no length or age to draw.

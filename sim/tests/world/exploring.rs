@@ -5,8 +5,8 @@ use std::task::Poll;
 
 use bytes::Bytes;
 use stillpoint_sim::{
-    Accounting, Astray, Coordinates, CrashKind, File, Host, HostId, OperationKind, Side, Tape,
-    Walk, World,
+    Accounting, Astray, Coordinates, CrashKind, CrashPoint, DiskSettings, File, Host, HostId,
+    OperationKind, PanicReport, Side, Tape, Walk, World,
 };
 
 use crate::LIMIT_NS;
@@ -207,4 +207,49 @@ fn a_run_that_departs_from_the_survey_proves_nothing() {
     assert_eq!(walk(4).strike(&survey, &none, scenario), Err(Astray::NoSuchOutcome));
     none.site.nth = 1_000;
     assert_eq!(walk(4).strike(&survey, &none, scenario), Err(Astray::NoSuchPoint));
+    let explored = walk(4).explore(|_| true, scenario);
+    let (line, runs) = (explored.to_string(), explored.sum(|it| it.runs));
+    assert_eq!(explored.astray.len() as u64, runs);
+    assert!(line.ends_with(&format!(": 0 of {runs} explored")), "{line}");
+}
+
+/// Sends two datagrams with a file under way, and between them somebody changes the disk.
+fn with_a_file_under_way(world: &World, change: fn(&World, HostId)) -> Vec<PanicReport> {
+    let node = world.add_host("node-1", "zone-a");
+    world.set_disk(node, DiskSettings { write_ns: 5 * MS..5 * MS + 1, ..DiskSettings::default() });
+    world.boot(node, |host| async move {
+        let under_way = host.disk().create("file");
+        host.send(HostId::DRIVER, Bytes::new());
+        host.sleep(2 * MS).await;
+        host.send(HostId::DRIVER, Bytes::new());
+        drop(under_way.await);
+    });
+    world.at(MS, move |world| change(world, node));
+    world.begin_span();
+    let driver = world.driver();
+    world.run(LIMIT_NS, async move { driver.sleep(3 * MS).await }).expect("it ends");
+    world.end_span();
+    world.panics()
+}
+
+#[test]
+fn what_a_crash_can_leave_is_looked_for_anew_when_the_disk_was_changed() {
+    let counts = |change: fn(&World, HostId)| -> Vec<usize> {
+        let (survey, _) = walk(8).survey(|world| with_a_file_under_way(world, change));
+        for at in survey.coordinates(8) {
+            let struck = walk(8).strike(&survey, &at, |world| with_a_file_under_way(world, change));
+            assert_eq!(struck, Ok(vec![]), "{at:?}");
+        }
+        let is_before = |it: &&CrashPoint| {
+            it.site.kind == OperationKind::DatagramSent && it.site.side == Side::Before
+        };
+        let points = survey.points.iter().filter(is_before);
+        points.map(|it| it.outcomes(CrashKind::Power).found()).collect()
+    };
+    assert_eq!(counts(|_, _| {}), [2, 2]);
+    // What fails leaves the same whether it happens or not.
+    assert_eq!(counts(|world, node| world.set_disk_read_only(node, true)), [2, 1]);
+    let refuse = |world: &World, node: HostId| world.set_disk_capacity(node, Some(0));
+    assert_eq!(counts(refuse), [2, 2], "an empty file needs no room");
+    assert_eq!(counts(|world, node| world.rot_any(node, 9)), [2, 2], "nothing is there to rot");
 }

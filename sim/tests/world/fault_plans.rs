@@ -7,13 +7,13 @@ use std::rc::Rc;
 use bytes::Bytes;
 use proptest::prelude::*;
 use stillpoint_sim::{
-    Budget, Buggify, Expectation, Fault, FaultKind, Host, HostId, ObjectOutage, Plan, Strike,
-    Swarm, Tape, When, Whom, World, strategy,
+    Budget, Buggify, DiskFaults, DiskSettings, Expectation, Fault, FaultKind, Host, HostId,
+    ObjectOutage, ObjectSettings, Plan, Strike, Swarm, Tape, When, Whom, World, strategy,
 };
 
 use super::{LIMIT_NS, fault};
 
-const MS: u64 = 1_000_000;
+pub(super) const MS: u64 = 1_000_000;
 
 /// A machine that puts an entry into its log every ten milliseconds, and says so at a point.
 async fn log_now_and_then(host: Host) {
@@ -38,7 +38,7 @@ async fn log_now_and_then(host: Host) {
 }
 
 /// Two machines in each of three zones, at work.
-fn busy_world(tape: &Tape) -> (World, Vec<HostId>) {
+pub(super) fn busy_world(tape: &Tape) -> (World, Vec<HostId>) {
     let world = World::new(tape.clone());
     let add = |n: usize| {
         let host = world.add_host(&format!("node-{n}"), ["zone-a", "zone-b", "zone-c"][n % 3]);
@@ -50,7 +50,7 @@ fn busy_world(tape: &Tape) -> (World, Vec<HostId>) {
     (world, hosts)
 }
 
-fn run_for(world: &World, ns: u64) {
+pub(super) fn run_for(world: &World, ns: u64) {
     let driver = world.driver();
     world.run(LIMIT_NS, async move { driver.sleep(ns).await }).expect("the driver only sleeps");
 }
@@ -67,8 +67,24 @@ fn settings_of(world: &World, hosts: &[HostId]) -> String {
     format!("{machines}{store:?} {:?}", world.faults_active())
 }
 
+/// By how much the wall clock of each machine is ahead of the driver's, which is right, in
+/// milliseconds.
+pub(super) fn ahead_ms(world: &World, hosts: &[HostId]) -> Vec<i64> {
+    let right_ms = world.driver().wall_ms();
+    hosts.iter().map(|it| world.host(*it).wall_ms().wrapping_sub(right_ms) as i64).collect()
+}
+
+/// How far the monotonic clock of each machine goes on in a second, beyond a second.
+pub(super) fn gained_ns(world: &World, hosts: &[HostId]) -> Vec<i64> {
+    let shown = || hosts.iter().map(|it| world.host(*it).now_ns()).collect::<Vec<u64>>();
+    let before = shown();
+    run_for(world, 1_000 * MS);
+    let gained = |(then, now): (&u64, u64)| (now - then) as i64 - 1_000_000_000;
+    before.iter().zip(shown()).map(gained).collect()
+}
+
 /// Whether a datagram gets from one machine to another.
-fn reaches(world: &World, from: HostId, to: HostId) -> bool {
+pub(super) fn reaches(world: &World, from: HostId, to: HostId) -> bool {
     let (sender, receiver) = (world.host(from), world.host(to));
     let driver = world.driver();
     let answer = world.run(50 * MS, async move {
@@ -232,7 +248,7 @@ fn a_plan_that_cannot_be_carried_out_says_which_strike_and_why() {
 }
 
 /// The run of a tape and a plan, for a second; settled by rehearsals first.
-fn settled_run(tape: &Tape, plan: &Plan) -> (World, Plan) {
+pub(super) fn settled_run(tape: &Tape, plan: &Plan) -> (World, Plan) {
     let run = |plan: &Plan| {
         let (world, _) = busy_world(tape);
         world.carry_out(plan).expect("it is settled");
@@ -265,7 +281,7 @@ fn strikes_by_phase_come_exactly_where_they_are_placed() {
     let (world, _) = settled_run(&tape, &Plan::of([on(Fault::Crash).within("log", 3, 500)]));
     assert_eq!(world.struck()[0].phase, Some("log"));
     let (world, _) = settled_run(&tape, &Plan::of([on(Fault::Crash).after("log", 3, 0)]));
-    assert_eq!(world.struck()[0].at_ns, third.end_ns);
+    assert_eq!(world.struck()[0].at_ns, third.end_ns + 1);
     let missing = Plan::of([on(Fault::Crash).before("sleep", 1, 0)]);
     let error = missing.settle(|_| phases.clone()).expect_err("there is no such phase");
     assert!(error.to_string().contains("`sleep` 0 times"), "{error}");
@@ -467,8 +483,40 @@ fn wrong_uses_are_named() {
     assert!(driver.contains("the driver stands outside"));
 }
 
+#[test]
+fn what_flaps_mildest_is_open_longest() {
+    let drawn = |raw: u64| {
+        let tape = format!("1 set=test/flap[0]:{raw:x} set=test/flap[1]:{raw:x}");
+        let world = World::new(tape.parse().expect("a tape"));
+        match FaultKind::Flapping.draw(&world.dice("test/flap")) {
+            Fault::Flapping { shut_ns, open_ns } => (shut_ns.start / MS, open_ns.start / MS),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!((drawn(0), drawn(u64::MAX)), ((5, 249), (249, 5)));
+}
+
+#[test]
+fn a_slow_disk_is_counted() {
+    let (world, hosts) = busy_world(&Tape::new(1));
+    let _slow = world.inject(&Fault::SlowDisk { times: 20 }, &hosts[..2]);
+    assert_eq!(fault(&world, "disk.slowed"), 2);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// What a kind strikes it strikes in a plan too.
+    #[test]
+    fn kinds_of_zones_and_racks_strike_zones_and_racks(
+        of_zone in strategy::strikes(&[FaultKind::CutOffZone], &["node-0", "node-1"], 0..MS),
+        of_rack in strategy::strikes(&[FaultKind::PowerLossOfRack], &["node-0", "node-1"], 0..MS),
+        of_one in strategy::strikes(&[FaultKind::CutOff], &["node-0", "node-1"], 0..MS),
+    ) {
+        prop_assert!(matches!(of_zone.whom, Whom::ZoneOfUp(0 | 1)), "{of_zone}");
+        prop_assert!(matches!(of_rack.whom, Whom::RackOfUp(0 | 1)), "{of_rack}");
+        prop_assert!(matches!(of_one.whom, Whom::Machine(_)), "{of_one}");
+    }
 
     #[test]
     fn plans_survive_being_written_down(
@@ -488,5 +536,36 @@ proptest! {
         world.carry_out(&plan).expect("it can be");
         run_for(&world, 700 * MS);
         prop_assert_eq!(settings_of(&world, &hosts), before);
+        prop_assert_eq!(ahead_ms(&world, &hosts), [0; 6]);
+        prop_assert_eq!(gained_ns(&world, &hosts), [0; 6]);
     }
+}
+
+#[test]
+fn what_a_tester_sets_while_a_fault_is_on_outlives_it() {
+    let (world, hosts) = busy_world(&Tape::new(1));
+    let node = hosts[0];
+    let usual = world.disk_settings(node);
+    let slow = world.inject(&Fault::SlowDisk { times: 3 }, &[node]);
+    world.set_disk_capacity(node, Some(9_000));
+    world.set_disk_faults(node, DiskFaults { read_error_per_mille: 5, ..DiskFaults::NONE });
+    world.set_disk(node, DiskSettings { parallel: 1, ..world.disk_settings(node) });
+    let failing = DiskFaults { write_error_per_mille: 7, ..DiskFaults::NONE };
+    let failing = world.inject(&Fault::FailingDisk(failing), &[node]);
+    let both = world.disk_faults(node);
+    assert_eq!((both.read_error_per_mille, both.write_error_per_mille), (5, 7));
+    slow.lift();
+    failing.lift();
+    assert_eq!(world.disk_settings(node), DiskSettings { parallel: 1, ..usual });
+    assert_eq!(world.disk_capacity(node), Some(9_000));
+    let set = DiskFaults { read_error_per_mille: 5, ..DiskFaults::NONE };
+    assert_eq!(world.disk_faults(node), set);
+    let busy = Fault::StoreBusy { slow_down_per_mille: 500, timeout_per_mille: 0 };
+    let busy = world.inject(&busy, &[]);
+    world.set_objects_down(Some(ObjectOutage::Refused));
+    world.set_objects(ObjectSettings { put_ns: 1..2, ..world.objects() });
+    busy.lift();
+    assert_eq!(world.object_outage(), Some(ObjectOutage::Refused));
+    let set = ObjectSettings { put_ns: 1..2, ..ObjectSettings::default() };
+    assert_eq!(world.objects(), set);
 }

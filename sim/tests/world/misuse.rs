@@ -52,6 +52,10 @@ fn names_of_hosts_are_unique_and_without_separators() {
     assert_says(&twice, &["called `node-1` already", "a name of its own"]);
     let parted = message(|| world.add_host("zone-a/node", "zone-a"));
     assert_says(&parted, &["`zone-a/node` cannot be the name of a host", "`/` and `>`"]);
+    for name in ["", "node 1", "node\t1", "node[1]", "node*", "node'1"] {
+        let unread = message(|| world.add_host(name, "zone-a"));
+        assert_says(&unread, &[&format!("`{name}` cannot be the name of a host"), "a tape"]);
+    }
 }
 
 #[test]

@@ -267,3 +267,18 @@ fn a_rolling_restart_changes_the_program_of_one_host_after_the_other() {
     pass(&world, MS);
     assert_eq!(runs.borrow().last(), Some(&(a, 2)), "the new program is remembered");
 }
+
+#[test]
+fn what_a_stall_defers_counts_and_kills_when_it_takes_effect() {
+    let (world, node) = world_with_node(1);
+    world.count_operations(true);
+    world.crash_after(Some(node), OperationKind::DiskName, 1, CrashKind::Process);
+    let created = world.host(node).disk().create("file");
+    world.stall_disk(node, 50 * MS);
+    pass(&world, 20 * MS);
+    assert!(world.is_up(node) && world.operation_counts().is_empty(), "nothing has happened");
+    pass(&world, 40 * MS);
+    assert_eq!(world.operation_counts()[&(node, OperationKind::DiskName)], 1);
+    assert!(!world.is_up(node) && world.peek_file(node, "file").is_some());
+    drop(created);
+}

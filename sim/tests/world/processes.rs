@@ -46,6 +46,16 @@ fn a_crash_ends_tasks_and_a_restart_begins_anew() {
 }
 
 #[test]
+fn a_process_stays_the_release_as_which_it_was_started() {
+    let (world, node) = world_with_node(1);
+    let old = world.host(node);
+    world.set_release(node, 5);
+    assert_eq!((old.release(), world.host(node).release()), (0, 0), "it runs on as it is");
+    world.restart(node);
+    assert_eq!((old.release(), world.host(node).release()), (0, 5), "the old handle is of the old");
+}
+
+#[test]
 fn mail_to_a_crashed_host_is_lost_and_mail_from_it_arrives() {
     let (world, node) = world_with_node(2);
     world.host(node).send(HostId::DRIVER, Bytes::from_static(b"last words"));
