@@ -124,6 +124,9 @@ pub(crate) struct Distortion {
     pub(crate) frozen_since_ns: Option<u64>,
     /// How many nanoseconds the monotonic clock gains in each second.
     pub(crate) monotonic_ppb: i64,
+    /// By how much the machine believes its wall clock to be off at most, if that cannot be
+    /// trusted.
+    pub(crate) lying_bound_ns: Option<u64>,
 }
 
 /// What the world keeps of a machine's clocks; the one for sleeps comes first in memory.
@@ -149,7 +152,10 @@ impl Clocks {
     pub(crate) fn distort(&mut self, below: &Self, by: &Distortion, now_ns: u64) {
         self.monotonic.set_rate(now_ns, below.monotonic.rate, by.monotonic_ppb);
         self.monotonic.frozen = below.monotonic.frozen;
-        (self.bound_ns, self.bound) = (below.bound_ns, below.bound);
+        (self.bound_ns, self.bound) = match by.lying_bound_ns {
+            Some(bound_ns) => (bound_ns, ClockBound::Lying),
+            None => (below.bound_ns, below.bound),
+        };
         self.wall = below.wall.clone();
         // What somebody sets of a clock that stands still it shows, and stands still there.
         let shows_of_ns = by.frozen_since_ns.unwrap_or(now_ns).max(below.wall.bent_ns);

@@ -81,6 +81,8 @@ struct Armed {
     left: u64,
     crash: CrashKind,
     after: bool,
+    /// Whether a fault has armed it, which may be lifted.
+    by_fault: bool,
 }
 
 #[derive(Default)]
@@ -219,7 +221,7 @@ impl World {
     /// # Panics
     /// If `nth` is 0.
     pub fn crash_at(&self, host: Option<HostId>, kind: OperationKind, nth: u64, crash: CrashKind) {
-        self.arm(Armed { host, kind, left: nth, crash, after: false });
+        self.arm(Armed { host, kind, left: nth, crash, after: false, by_fault: false });
     }
 
     /// As [`World::crash_at`], but right after the operation took effect.
@@ -233,7 +235,22 @@ impl World {
         nth: u64,
         crash: CrashKind,
     ) {
-        self.arm(Armed { host, kind, left: nth, crash, after: true });
+        self.arm(Armed { host, kind, left: nth, crash, after: true, by_fault: false });
+    }
+
+    /// As [`World::crash_at`], until the fault is lifted.
+    pub(crate) fn doom(&self, host: HostId, kind: OperationKind, nth: u64, crash: CrashKind) {
+        self.arm(Armed { host: Some(host), kind, left: nth, crash, after: false, by_fault: true });
+    }
+
+    /// Takes back such a crash, if it has not come.
+    pub(crate) fn spare(&self, host: HostId, kind: OperationKind, crash: CrashKind) {
+        let armed = &mut self.core().operations.watch.borrow_mut().armed;
+        let is_it =
+            |it: &Armed| it.by_fault && (it.host, it.kind, it.crash) == (Some(host), kind, crash);
+        if let Some(place) = armed.iter().position(is_it) {
+            armed.remove(place);
+        }
     }
 
     fn arm(&self, armed: Armed) {

@@ -23,6 +23,7 @@ mod keeper;
 mod log_writer;
 mod message;
 mod once;
+mod outreach;
 mod query;
 mod replicas;
 pub(crate) mod service_times;

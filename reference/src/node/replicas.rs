@@ -462,6 +462,7 @@ impl<M: Mutants> Core<M> {
             self.pass_on_leads(now_ns, out);
             let peers: Vec<NodeId> = self.liveness.peers().collect();
             peers.into_iter().for_each(|it| self.send_heartbeat(it, now_ns, out));
+            self.pass_catalog_on(now_ns, out);
         }
     }
 

@@ -27,8 +27,9 @@ pub(super) const STORY: Story = Story {
 };
 
 /// What the service must survive. What is not here, and why: `docs/faults.md`.
-const KINDS: [FaultKind; 33] = [
+const KINDS: [FaultKind; 37] = [
     FaultKind::Crash,
+    FaultKind::CrashAt,
     FaultKind::PowerLoss,
     FaultKind::PowerLossOfZone,
     FaultKind::PowerLossOfRack,
@@ -36,10 +37,12 @@ const KINDS: [FaultKind; 33] = [
     FaultKind::Pause,
     FaultKind::CutOff,
     FaultKind::CutOffZone,
+    FaultKind::Parted,
     FaultKind::Deaf,
     FaultKind::Mute,
     FaultKind::Flapping,
     FaultKind::SlowLinks,
+    FaultKind::Bandwidth,
     FaultKind::Loss,
     FaultKind::Duplication,
     FaultKind::Reordering,
@@ -57,6 +60,7 @@ const KINDS: [FaultKind; 33] = [
     FaultKind::WallDrift,
     FaultKind::MonotonicDrift,
     FaultKind::FrozenClock,
+    FaultKind::LyingClock,
     FaultKind::StoreDown,
     FaultKind::StoreBusy,
     FaultKind::StoreBursts,

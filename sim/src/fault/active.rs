@@ -181,6 +181,10 @@ impl World {
         }
         for &host in &hosts {
             match fault {
+                Fault::CrashAt { operation, crash, .. } => {
+                    self.spare(host, operation, crash);
+                    self.start_unless_held(host);
+                }
                 _ if fault.keeps_down() => self.start_unless_held(host),
                 Fault::Pause if !self.core().is_held_paused(host) => self.resume(host),
                 _ => {

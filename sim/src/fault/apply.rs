@@ -35,6 +35,15 @@ impl World {
         match fault {
             Fault::Crash => self.crash(host),
             Fault::PowerLoss => self.power_loss(host),
+            Fault::CrashAt { operation, nth, crash } => {
+                self.core().emit(host, "process.doomed", &nth.to_le_bytes());
+                self.doom(host, *operation, *nth, *crash);
+            }
+            Fault::ResetStreams => {
+                let others = self.hosts().into_iter().filter(|it| *it != host);
+                let streams: u64 = others.map(|it| self.reset_streams(host, it)).sum();
+                self.core().emit(host, "streams.reset", &streams.to_le_bytes());
+            }
             Fault::Upgrade { release } => {
                 self.crash(host);
                 self.set_release(host, *release);
@@ -71,6 +80,10 @@ impl World {
             Fault::CutOff => match hosts {
                 [alone] => vec![self.isolate(*alone)],
                 _ => vec![self.partition(hosts, &all)],
+            },
+            Fault::Parted { from } => match others.len() as u64 {
+                0 => Vec::new(),
+                n => vec![self.partition(hosts, &[others[(from % n) as usize]])],
             },
             Fault::Deaf => hosts.iter().map(|it| self.deafen(*it, &others)).collect(),
             Fault::Mute => vec![self.partition_one_way(hosts, &others)],

@@ -16,6 +16,7 @@ impl Fault {
                 | Self::WallDrift { .. }
                 | Self::MonotonicDrift { .. }
                 | Self::FrozenClock
+                | Self::LyingClock { .. }
         )
     }
 }
@@ -41,6 +42,11 @@ impl Active {
                     let for_ns = until_ns.saturating_sub(it.since_ns);
                     all.drifted_ns += i128::from(ppb) * i128::from(for_ns) / 1_000_000_000;
                     all.wall_ppb = all.wall_ppb.saturating_add(ppb);
+                }
+                Fault::LyingClock { bound_ms } => {
+                    let bound_ns = bound_ms.saturating_mul(1_000_000);
+                    let least_ns = all.lying_bound_ns.map_or(bound_ns, |it| it.min(bound_ns));
+                    all.lying_bound_ns = Some(least_ns);
                 }
                 Fault::MonotonicDrift { ppb } => {
                     all.monotonic_ppb = all.monotonic_ppb.saturating_add(ppb);
@@ -109,6 +115,11 @@ impl World {
                 core.emit_clock(host, "clock.monotonic_drift", Clocks::monotonic_drift_ppb);
                 core.count_fault("clock.monotonic_drift", came * u64::from(*ppb != 0));
                 core.rouse_sleepers(host);
+            }
+            Fault::LyingClock { bound_ms } => {
+                let bound_ms = if has_come { *bound_ms } else { u64::MAX };
+                core.emit(host, "clock.lying_bound", &bound_ms.to_le_bytes());
+                core.count_fault("clock.lying_bound", came);
             }
             _ if turned && has_come => {
                 core.emit(host, "clock.wall_frozen", &[]);

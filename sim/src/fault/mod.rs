@@ -29,6 +29,7 @@ use serde::{Deserialize, Serialize};
 use crate::disk::DiskFaults;
 use crate::net::LinkSettings;
 use crate::object_store::{ObjectFaults, ObjectOutage};
+use crate::operation::{CrashKind, OperationKind};
 
 pub(crate) use active::Active;
 pub use active::Injected;
@@ -52,6 +53,18 @@ pub enum Fault {
     Crash,
     /// The machine loses power, and starts again when the fault is lifted.
     PowerLoss,
+    /// The process dies right before its `nth` operation of this kind from now, 1 being the next:
+    /// see [`World::crash_at`]. It starts again when the fault is lifted.
+    ///
+    /// [`World::crash_at`]: crate::World::crash_at
+    CrashAt {
+        /// Of what kind the operation is.
+        operation: OperationKind,
+        /// Which of them.
+        nth: u64,
+        /// What dies: the process, or the machine with it.
+        crash: CrashKind,
+    },
     /// The process ends, and starts as another release of its program when the fault is lifted:
     /// other settings, another version of the code. It stays that ([`Host::release`]).
     ///
@@ -68,6 +81,13 @@ pub enum Fault {
     CutOff,
     /// The machines hear no other machine, but all hear them. The driver is still heard.
     Deaf,
+    /// Each of them and one other machine do not reach one another; everybody else reaches both.
+    Parted {
+        /// Which of the others, in their order, counted over from the beginning if there are fewer.
+        from: u64,
+    },
+    /// All ordered streams of the machines are reset, as by a box between that has forgotten them.
+    ResetStreams,
     /// No other machine hears them, but they hear all. The driver still hears them.
     Mute,
     /// They are cut off by turns: shut for a drawn time, open for a drawn time.
@@ -146,6 +166,14 @@ pub enum Fault {
     },
     /// The wall clock stands still; when that is lifted it shows what it would show otherwise.
     FrozenClock,
+    /// The machine believes its wall clock to be off by this much at most, whatever it shows: see
+    /// [`World::set_clock_uncertainty`].
+    ///
+    /// [`World::set_clock_uncertainty`]: crate::World::set_clock_uncertainty
+    LyingClock {
+        /// The bound that it names, in milliseconds to either side.
+        bound_ms: u64,
+    },
     /// The object store is away.
     StoreDown(ObjectOutage),
     /// The object store turns some requests away and leaves some unanswered; of several such
@@ -223,6 +251,7 @@ impl Fault {
         matches!(
             self,
             Self::Crash
+                | Self::CrashAt { .. }
                 | Self::PowerLoss
                 | Self::Upgrade { .. }
                 | Self::Wiped
@@ -237,6 +266,7 @@ impl Fault {
             self,
             Self::Rot { .. }
                 | Self::StalledDisk { .. }
+                | Self::ResetStreams
                 | Self::BadSectors { .. }
                 | Self::ObjectsLost { .. }
                 | Self::ObjectsTruncated { .. }
@@ -247,14 +277,20 @@ impl Fault {
     /// What is so when it is lifted, as in "node-1 *starts again*".
     pub(crate) fn words_when_over(&self) -> &'static str {
         match self {
+            Self::CrashAt { .. } => "is up whatever it does",
             _ if self.keeps_down() => "starts again",
             Self::Pause => "goes on",
-            Self::CutOff | Self::Deaf | Self::Mute | Self::Flapping { .. } => "is connected again",
+            Self::CutOff
+            | Self::Parted { .. }
+            | Self::Deaf
+            | Self::Mute
+            | Self::Flapping { .. } => "is connected again",
             Self::SlowLinks { .. } | Self::Links(_) => "has its links as before",
             Self::SetBack => "is set back",
             Self::ClockOffset { .. }
             | Self::WallDrift { .. }
             | Self::MonotonicDrift { .. }
+            | Self::LyingClock { .. }
             | Self::FrozenClock => "has its clock as before",
             Self::StoreDown(_) => "the object store is back",
             _ if self.is_of_store() => "the object store is as before",
@@ -272,13 +308,17 @@ impl Fault {
             | Self::ClockOffset { .. }
             | Self::WallDrift { .. }
             | Self::FrozenClock
+            | Self::LyingClock { .. }
+            | Self::ResetStreams
             | Self::StoreDown(_)
             | Self::StoreBusy { .. }
             | Self::FailingStore(_) => Harm::Time,
             Self::Crash
+            | Self::CrashAt { .. }
             | Self::PowerLoss
             | Self::Upgrade { .. }
             | Self::Pause
+            | Self::Parted { .. }
             | Self::CutOff
             | Self::Deaf
             | Self::Mute
@@ -307,9 +347,15 @@ impl fmt::Display for Fault {
         match self {
             Self::Crash => write!(out, "crashes"),
             Self::PowerLoss => write!(out, "loses power"),
+            Self::CrashAt { operation, nth, crash } => {
+                let what = if *crash == CrashKind::Power { "loses power" } else { "crashes" };
+                write!(out, "{what} before operation {nth} of kind {operation:?}")
+            }
             Self::Upgrade { release } => write!(out, "restarts as release {release}"),
             Self::Pause => write!(out, "stands still"),
             Self::CutOff => write!(out, "is cut off"),
+            Self::Parted { .. } => write!(out, "is parted from one other machine"),
+            Self::ResetStreams => write!(out, "has all its streams reset"),
             Self::Deaf => write!(out, "hears no other machine"),
             Self::Mute => write!(out, "is heard by no other machine"),
             Self::Flapping { .. } => write!(out, "is cut off now and then"),
@@ -339,6 +385,9 @@ impl fmt::Display for Fault {
                 write!(out, "has a monotonic clock that gains {ppb} ns a second")
             }
             Self::FrozenClock => write!(out, "has a wall clock that stands still"),
+            Self::LyingClock { bound_ms } => {
+                write!(out, "believes its clock to be off by {bound_ms} ms at most")
+            }
             Self::StoreDown(ObjectOutage::Refused) => write!(out, "the object store is away"),
             Self::StoreDown(ObjectOutage::Silent) => {
                 write!(out, "the object store answers no request")

@@ -55,6 +55,7 @@ impl Fault {
                 let is_stale = faults.stale_list_per_mille > 0;
                 burst.and_then(|()| drawable("stale_list_ns", stale_list_ns, is_stale))
             }
+            Self::CrashAt { nth: 0, .. } => Err("operations are counted from 1".to_string()),
             Self::WallDrift { ppb } | Self::MonotonicDrift { ppb } => drift(*ppb),
             _ => Ok(()),
         };

@@ -15,6 +15,7 @@ use crate::disk::DiskFaults;
 use crate::host::HostId;
 use crate::net::LinkSettings;
 use crate::object_store::{ObjectFaults, ObjectOutage};
+use crate::operation::{CrashKind, OperationKind};
 use crate::world::World;
 
 /// A kind of fault, of which a swarm draws the particulars.
@@ -23,6 +24,8 @@ use crate::world::World;
 pub enum FaultKind {
     /// [`Fault::Crash`].
     Crash,
+    /// [`Fault::CrashAt`].
+    CrashAt,
     /// [`Fault::PowerLoss`].
     PowerLoss,
     /// [`Fault::PowerLoss`] of all machines of a zone.
@@ -37,6 +40,8 @@ pub enum FaultKind {
     CutOff,
     /// [`Fault::CutOff`] of all machines of a zone.
     CutOffZone,
+    /// [`Fault::Parted`].
+    Parted,
     /// [`Fault::Deaf`].
     Deaf,
     /// [`Fault::Mute`].
@@ -45,6 +50,10 @@ pub enum FaultKind {
     Flapping,
     /// [`Fault::SlowLinks`].
     SlowLinks,
+    /// [`Fault::Links`] that are narrow.
+    Bandwidth,
+    /// [`Fault::ResetStreams`].
+    ResetStreams,
     /// [`Fault::Links`] that lose datagrams.
     Loss,
     /// [`Fault::Links`] that repeat datagrams.
@@ -85,6 +94,8 @@ pub enum FaultKind {
     MonotonicDrift,
     /// [`Fault::FrozenClock`].
     FrozenClock,
+    /// [`Fault::LyingClock`].
+    LyingClock,
     /// [`Fault::StoreDown`].
     StoreDown,
     /// [`Fault::StoreBusy`].
@@ -93,12 +104,30 @@ pub enum FaultKind {
     StoreBursts,
     /// [`Fault::FailingStore`] with gets that are cut off or corrupted on the way.
     StoreGarbles,
+    /// [`Fault::ObjectsLost`].
+    ObjectsLost,
+    /// [`Fault::ObjectsTruncated`].
+    ObjectsTruncated,
+    /// [`Fault::ObjectsRotten`].
+    ObjectsRotten,
 }
+
+/// Before which operations a process dies, if one is drawn.
+const FATAL: [OperationKind; 7] = [
+    OperationKind::Any,
+    OperationKind::Disk,
+    OperationKind::DiskSync,
+    OperationKind::DatagramSent,
+    OperationKind::DatagramDelivered,
+    OperationKind::ObjectRequest,
+    OperationKind::ObjectEffect,
+];
 
 impl FaultKind {
     /// All kinds.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 44] = [
         Self::Crash,
+        Self::CrashAt,
         Self::PowerLoss,
         Self::PowerLossOfZone,
         Self::PowerLossOfRack,
@@ -106,10 +135,13 @@ impl FaultKind {
         Self::Pause,
         Self::CutOff,
         Self::CutOffZone,
+        Self::Parted,
         Self::Deaf,
         Self::Mute,
         Self::Flapping,
         Self::SlowLinks,
+        Self::Bandwidth,
+        Self::ResetStreams,
         Self::Loss,
         Self::Duplication,
         Self::Reordering,
@@ -130,10 +162,14 @@ impl FaultKind {
         Self::WallDrift,
         Self::MonotonicDrift,
         Self::FrozenClock,
+        Self::LyingClock,
         Self::StoreDown,
         Self::StoreBusy,
         Self::StoreBursts,
         Self::StoreGarbles,
+        Self::ObjectsLost,
+        Self::ObjectsTruncated,
+        Self::ObjectsRotten,
     ];
 
     /// The fault, its particulars drawn; the mildest for raw 0.
@@ -141,10 +177,25 @@ impl FaultKind {
     pub fn draw(self, dice: &Dice) -> Fault {
         match self {
             Self::Crash => Fault::Crash,
+            Self::CrashAt => Fault::CrashAt {
+                operation: *dice.pick(&FATAL),
+                nth: 1 + dice.range(0..1 << dice.range(0..10)),
+                crash: match dice.chance(1, 2) {
+                    true => CrashKind::Power,
+                    false => CrashKind::Process,
+                },
+            },
             Self::PowerLoss | Self::PowerLossOfZone | Self::PowerLossOfRack => Fault::PowerLoss,
             Self::RollingRestart => Fault::Upgrade { release: dice.range(1..8) as u16 },
             Self::Pause => Fault::Pause,
             Self::CutOff | Self::CutOffZone => Fault::CutOff,
+            Self::Parted => Fault::Parted { from: dice.range(0..1 << 16) },
+            Self::ResetStreams => Fault::ResetStreams,
+            Self::Bandwidth => Fault::Links(LinkSettings {
+                // From ten megabytes a second down to ten kilobytes.
+                bytes_per_s: Some(10_000_000 >> dice.range(0..11)),
+                ..LinkSettings::default()
+            }),
             Self::Deaf => Fault::Deaf,
             Self::Mute => Fault::Mute,
             Self::Flapping => {
@@ -172,6 +223,7 @@ impl FaultKind {
             Self::WallDrift => Fault::WallDrift { ppb: signed(dice, 10_000_000) },
             Self::MonotonicDrift => Fault::MonotonicDrift { ppb: signed(dice, 500_000) },
             Self::FrozenClock => Fault::FrozenClock,
+            Self::LyingClock => Fault::LyingClock { bound_ms: dice.range(0..1_000) },
             Self::StoreDown => Fault::StoreDown(match dice.chance(1, 2) {
                 true => ObjectOutage::Silent,
                 false => ObjectOutage::Refused,
@@ -181,6 +233,9 @@ impl FaultKind {
                 timeout_per_mille: rate(dice, 1_000, 4),
             },
             Self::StoreBursts | Self::StoreGarbles => self.store(rate(dice, 1_000, 10)),
+            Self::ObjectsLost | Self::ObjectsTruncated | Self::ObjectsRotten => {
+                self.objects(1 + dice.range(0..4))
+            }
         }
     }
 
@@ -232,6 +287,15 @@ impl FaultKind {
                 ..none
             },
         })
+    }
+
+    fn objects(self, n: u64) -> Fault {
+        let prefix = String::new();
+        match self {
+            Self::ObjectsLost => Fault::ObjectsLost { prefix, n },
+            Self::ObjectsTruncated => Fault::ObjectsTruncated { prefix, n },
+            _ => Fault::ObjectsRotten { prefix, n },
+        }
     }
 
     /// Whom it strikes, drawn; with `at_point`, whoever passes a point may be meant.

@@ -399,8 +399,8 @@ fn seeds_draw_all_kinds_of_faults_and_no_two_the_same_plan() {
     }
     counts.sort_unstable();
     assert!(plans.len() > 280, "{} plans", plans.len());
-    assert_eq!(struck.len(), 25, "{struck:?}");
-    assert!(counts[0] == 0 && (3..=9).contains(&counts[150]), "{counts:?}");
+    assert_eq!(struck.len(), 32, "{struck:?}");
+    assert!(counts[0] <= 1 && (3..=9).contains(&counts[150]), "{counts:?}");
 }
 
 #[test]

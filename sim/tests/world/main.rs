@@ -11,6 +11,7 @@ mod disk_time;
 mod exploring;
 mod fault_budget;
 mod fault_clocks;
+mod fault_effects;
 mod fault_heal;
 mod fault_particulars;
 mod fault_phases;

@@ -35,6 +35,8 @@ pub(super) struct Bench {
     pub(super) stalled: BTreeSet<usize>,
     /// Nodes that nobody reaches and that reach nobody, but for the stranger.
     pub(super) isolated: BTreeSet<NodeId>,
+    /// Two nodes that do not reach one another.
+    pub(super) parted: Option<(NodeId, NodeId)>,
     /// What the cut's coordinator was told.
     pub(super) told: Vec<cut::Message>,
     /// Answers to calls, by the call's number.
@@ -65,6 +67,7 @@ impl Bench {
             written: vec![0; usize::from(size)],
             stalled: BTreeSet::new(),
             isolated: BTreeSet::new(),
+            parted: None,
             told: Vec::new(),
             replies: BTreeMap::new(),
         };
@@ -126,7 +129,8 @@ impl Bench {
                 }
             }
             let Some((from, to, envelope)) = self.mail.pop_front() else { break };
-            if !self.isolated.contains(&from) && !self.isolated.contains(&to) {
+            let parted = self.parted.is_some_and(|it| it == (from, to) || it == (to, from));
+            if !parted && !self.isolated.contains(&from) && !self.isolated.contains(&to) {
                 self.step(usize::from(to.0), Input::Peer(from, envelope));
             }
         }

@@ -222,3 +222,30 @@ fn a_member_whose_disk_writes_nothing_does_not_end_the_campaigns_of_others() {
     let leads = |node: usize| bench.core(node).hosted()[&id].replica.is_leader();
     assert!(leads(1) || leads(2));
 }
+
+/// Node 0 leads the metadata group and does not reach a leader of partitions, whom node 1 reaches.
+#[test]
+fn who_reaches_fewer_nodes_passes_the_metadata_group_on() {
+    let mut bench = Bench::new(3);
+    let leads = |bench: &Bench, node: usize| {
+        bench.core(node).hosted()[&PartitionId::METADATA].replica.is_leader()
+    };
+    assert!(leads(&bench, 0));
+    bench.parted = Some((NodeId(0), NodeId(2)));
+    bench.advance_ms(5_000);
+    assert!(leads(&bench, 1) && !leads(&bench, 0));
+    bench.advance_ms(20_000);
+    assert!(leads(&bench, 1), "and it stays there");
+}
+
+/// All miss it alike.
+#[test]
+fn a_node_that_is_down_makes_nobody_pass_anything_on() {
+    let mut bench = Bench::new(3);
+    let term = |bench: &Bench| bench.core(0).hosted()[&PartitionId::METADATA].replica.term();
+    let before = term(&bench);
+    bench.isolated.insert(NodeId(2));
+    bench.advance_ms(20_000);
+    assert!(bench.core(0).hosted()[&PartitionId::METADATA].replica.is_leader());
+    assert_eq!(term(&bench), before);
+}
