@@ -40,6 +40,9 @@ impl Default for Settings {
     }
 }
 
+/// A coordinator that has asked so many nodes to let others lead lets another one coordinate.
+const ASKED_MAX: usize = 2;
+
 /// What the coordinator asks of its node.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Output {
@@ -53,6 +56,9 @@ pub enum Output {
     Seal(Attempt, Vec<(PartitionId, Position)>),
     /// The attempt failed; another will follow.
     Retry,
+    /// Have another node lead the metadata group, and coordinate: this one blames one node after
+    /// the other.
+    PassOn,
     /// Have the metadata log forget the backup: no attempt succeeded in time.
     Abandon,
 }
@@ -90,6 +96,8 @@ pub struct Coordinator {
     phase: Phase,
     failures: u32,
     misses: BTreeMap<NodeId, u32>,
+    /// Who was asked to let others lead.
+    asked: BTreeSet<NodeId>,
     deadline_ns: u64,
     give_up_at_ns: u64,
     probed_ns: u64,
@@ -117,6 +125,7 @@ impl Coordinator {
             phase: Phase::Pausing,
             failures: 0,
             misses: BTreeMap::new(),
+            asked: BTreeSet::new(),
             deadline_ns: now_ns,
             give_up_at_ns: now_ns + settings.give_up_ns,
             probed_ns: now_ns,
@@ -368,7 +377,8 @@ impl Coordinator {
     }
 
     /// Time ran out: whoever has not answered has missed the attempt, and those that miss too many
-    /// are asked to let others lead.
+    /// are asked to let others lead. Where that does not help, and somebody else is to be asked,
+    /// what they have in common is this node: its own links may be the slow ones.
     fn blame(&mut self, out: &mut Vec<Output>) {
         let (leaders, answered): (_, BTreeSet<PartitionId>) = match &self.phase {
             Phase::Marking { leaders, markers, .. } => (leaders, markers.keys().copied().collect()),
@@ -384,8 +394,13 @@ impl Coordinator {
             *misses += 1;
             if *misses >= self.settings.misses_max {
                 *misses = 0;
+                self.asked.insert(node);
                 out.push(Output::Send(node, Message::StepAside { partitions }));
             }
+        }
+        if self.asked.len() >= ASKED_MAX {
+            self.asked.clear();
+            out.push(Output::PassOn);
         }
     }
 }

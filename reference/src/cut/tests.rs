@@ -316,9 +316,23 @@ fn a_node_that_keeps_missing_is_asked_to_step_aside() {
                 .iter()
                 .any(|(to, it)| *to == 0 && matches!(it, Message::StepAside { .. }))
         );
+        assert!(!trial.out.contains(&Output::PassOn), "one node is to blame, and it is another");
         trial.ring();
     }
     assert_eq!(asked, [3, 6], "after three misses, and then the count begins anew");
+}
+
+#[test]
+fn who_blames_one_node_after_the_other_lets_another_coordinate() {
+    let mut trial = Trial::new(Settings::default());
+    let mut passed_on = Vec::new();
+    for attempt in 1..=12 {
+        trial.begin(attempt);
+        trial.ring();
+        passed_on.extend(trial.out.contains(&Output::PassOn).then_some(attempt));
+        trial.ring();
+    }
+    assert_eq!(passed_on, [3, 6, 9, 12], "neither of two nodes has answered");
 }
 
 #[test]

@@ -242,6 +242,11 @@ impl<M: Mutants> Core<M> {
                     }
                 }
                 cut::Output::Retry => out.points.push((points::CUT_RETRY, backup.0)),
+                cut::Output::PassOn => {
+                    self.with_replica(PartitionId::METADATA, now_ns, out, |it, at, effects| {
+                        it.hand_over(at, effects);
+                    });
+                }
                 cut::Output::Begin => self.propose(Command::BeginAttempt(backup), now_ns, out),
                 cut::Output::Abandon => self.propose(Command::Abandon(backup), now_ns, out),
                 cut::Output::Seal(attempt, positions) => {
