@@ -266,8 +266,8 @@ pub struct Core<M> {
     /// Markers that were committed in this step, by coordinator.
     pub(super) marked: BTreeMap<(NodeId, BackupId, Attempt), Vec<(PartitionId, Position)>>,
     pub(super) next_heartbeat_ns: u64,
-    /// Since when another member of the metadata group has more supporters than its leader here.
-    pub(super) outreached_since_ns: Option<u64>,
+    /// Since when this node and the leader of the metadata group have not reached one another.
+    pub(super) unreached_since_ns: Option<u64>,
     pub(super) next_resend_ns: u64,
     /// The items as of the last checkpoint.
     pub(super) base: Rc<dyn Base>,
@@ -330,7 +330,7 @@ impl<M: Mutants> Core<M> {
             lagging: BTreeSet::new(),
             marked: BTreeMap::new(),
             next_heartbeat_ns: now_ns,
-            outreached_since_ns: None,
+            unreached_since_ns: None,
             next_resend_ns: now_ns,
             base,
             gone: BTreeSet::new(),

@@ -16,6 +16,7 @@
 mod boot;
 mod catalog;
 mod checkpoint;
+mod coordinator;
 mod core;
 mod data;
 mod hold;
@@ -23,7 +24,6 @@ mod keeper;
 mod log_writer;
 mod message;
 mod once;
-mod outreach;
 mod query;
 mod replicas;
 pub(crate) mod service_times;

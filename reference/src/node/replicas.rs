@@ -385,7 +385,8 @@ impl<M: Mutants> Core<M> {
     fn send_heartbeat(&self, to: NodeId, now_ns: u64, out: &mut Output) {
         let led_digest = self.led_digests.get(&to).copied().unwrap_or(0);
         let stuck = self.is_log_stuck(now_ns);
-        let heartbeat = self.liveness.heartbeat(to, now_ns, led_digest, stuck);
+        let mut heartbeat = self.liveness.heartbeat(to, now_ns, led_digest, stuck);
+        heartbeat.coordinator = self.coordinator(now_ns);
         out.send(to, PeerMessage::Heartbeat(heartbeat));
     }
 
@@ -462,7 +463,7 @@ impl<M: Mutants> Core<M> {
             self.pass_on_leads(now_ns, out);
             let peers: Vec<NodeId> = self.liveness.peers().collect();
             peers.into_iter().for_each(|it| self.send_heartbeat(it, now_ns, out));
-            self.pass_catalog_on(now_ns, out);
+            self.lead_within_reach(now_ns, out);
         }
     }
 

@@ -83,30 +83,19 @@ impl Replica {
     /// down for good: the successor's election disregards leases, so its own must not be used again
     /// in this term, however late the request arrives.
     pub fn hand_over(&mut self, at: Surroundings<'_>, effects: &mut Effects) -> bool {
-        let able = self.members.iter().copied().find(|it| self.can_take_over(*it, at));
-        able.is_some_and(|it| self.hand_over_to(it, at, effects))
-    }
-
-    /// The same, to this follower.
-    pub fn hand_over_to(
-        &mut self,
-        successor: NodeId,
-        at: Surroundings<'_>,
-        effects: &mut Effects,
-    ) -> bool {
+        let last = self.log.last().index;
         let term = self.term;
-        let able = self.can_take_over(successor, at);
-        if able {
+        let Role::Leader(leadership) = &self.role else { return false };
+        let successor = leadership
+            .progress
+            .iter()
+            .find(|(node, it)| it.matched == last && at.liveness.alive(**node, at.now_ns))
+            .map(|(node, _)| *node);
+        if let Some(successor) = successor {
             effects.sends.push((successor, Message::TakeOver { term }));
             self.step_down(term, effects);
         }
-        able
-    }
-
-    fn can_take_over(&self, node: NodeId, at: Surroundings<'_>) -> bool {
-        let Role::Leader(leadership) = &self.role else { return false };
-        let has_all = |it: &Progress| it.matched == self.log.last().index;
-        leadership.progress.get(&node).is_some_and(has_all) && at.liveness.alive(node, at.now_ns)
+        successor.is_some()
     }
 
     /// Ceases to lead: it cannot serve any more.

@@ -7,7 +7,7 @@
 
 use super::Settings;
 use super::message::Sender;
-use crate::ids::{Incarnation, NodeId};
+use crate::ids::{Incarnation, NodeId, Term};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -30,8 +30,8 @@ pub struct Heartbeat {
     /// before they are over, and what it writes gets to its disk. Nobody makes promises to others:
     /// such a node could neither commit anything nor be deposed.
     pub fit: bool,
-    /// How many nodes support the sender at present: with so many it exchanges messages.
-    pub supporters: u16,
+    /// Who leads the metadata group and in which term, if the sender does or hears who does.
+    pub coordinator: Option<(Term, NodeId)>,
 }
 
 #[derive(Debug, Default)]
@@ -57,8 +57,8 @@ struct Peer {
     /// The heartbeat by which that was measured: an echo of it that comes again, since the peer has
     /// heard none after it, tells of a cut and not of a slow link.
     measured_by_ns: u64,
-    /// How many nodes support the peer, as it said last.
-    supporters: u16,
+    /// Who leads the metadata group, as the peer said last.
+    coordinator: Option<(Term, NodeId)>,
     /// How many heartbeats in a row showed another idea of who leads what.
     digest_mismatches: u32,
 }
@@ -196,22 +196,20 @@ impl Liveness {
         let in_time = self.peers.get(&to).is_some_and(|it| it.round_trip_ns < self.usable_ns());
         let echo = self.peers.get(&to).and_then(|it| it.echo);
         let fit = hears && in_time && !stuck;
-        let supporters = self.supporters(now_ns);
-        Heartbeat { sent_ns: now_ns, answers, led_digest, promise, echo, fit, supporters }
+        Heartbeat { sent_ns: now_ns, answers, led_digest, promise, echo, fit, coordinator: None }
     }
 
-    /// How many nodes support this one: they hear it and it hears them, in time.
+    /// Who leads the metadata group, as peers say that were heard lately: the newest of them.
     #[must_use]
-    pub fn supporters(&self, now_ns: u64) -> u16 {
-        let supporting = self.peers.values().filter(|it| now_ns < it.promise_until_ns);
-        u16::try_from(supporting.count()).unwrap_or(u16::MAX)
+    pub fn coordinator(&self, now_ns: u64) -> Option<(Term, NodeId)> {
+        let alive = self.peers.values().filter(|it| now_ns < it.promised_until_ns);
+        alive.filter_map(|it| it.coordinator).max()
     }
 
-    /// How many nodes support `node`, as it said last; `None` if it was not heard lately.
+    /// Whether any promise of `node` to this one stands: they hear one another, in time.
     #[must_use]
-    pub fn supporters_of(&self, node: NodeId, now_ns: u64) -> Option<u16> {
-        let peer = self.peers.get(&node)?;
-        self.alive(node, now_ns).then_some(peer.supporters)
+    pub fn reaches(&self, node: NodeId, now_ns: u64) -> bool {
+        self.peers.get(&node).is_some_and(|it| now_ns < it.promise_until_ns)
     }
 
     /// For how long a promise can be used, counted from the heartbeat that it answers.
@@ -236,7 +234,7 @@ impl Liveness {
             *peer = Peer { incarnation, promised: peer.promised, ..Peer::default() };
         }
         peer.heard_ns = Some(now_ns);
-        peer.supporters = heartbeat.supporters;
+        peer.coordinator = heartbeat.coordinator;
         if peer.echo.is_none_or(|(_, newest_ns)| heartbeat.sent_ns > newest_ns) {
             peer.echo = Some((incarnation, heartbeat.sent_ns));
         }

@@ -14,7 +14,7 @@ fn first_heartbeat(bench: &Bench) -> Envelope {
         promise: 0,
         echo: None,
         fit: false,
-        supporters: 0,
+        coordinator: None,
     };
     let sender = Sender { incarnation: Incarnation(2), promise: 0 };
     Envelope { sender, number: 0, messages: vec![PeerMessage::Heartbeat(heartbeat)] }
