@@ -55,8 +55,8 @@ impl<M: Mutants> Core<M> {
     }
 
     pub(super) fn look_up(&self, call: &Call, now_ns: u64) -> Reply {
-        let Some((hosted, catalog, lead)) = self.catalog() else { return Reply::NotHosted };
-        if lead.is_none() || !hosted.replica.has_lease(self.surroundings(now_ns)) {
+        let Some((hosted, catalog, _)) = self.catalog() else { return Reply::NotHosted };
+        if !self.is_newest(hosted, now_ns) {
             return Reply::NotLeader(hosted.replica.leader());
         }
         let with_restore = |table: &Table| -> (Table, Option<Restore>) {

@@ -157,10 +157,21 @@ impl<M: Mutants> Core<M> {
 
     /// An answer from what is committed here counts only while nobody else can have committed more.
     pub(super) fn if_leased(&self, partition: PartitionId, reply: Reply, now_ns: u64) -> Reply {
-        let leased = self.hosted.get(&partition).is_some_and(|it| {
-            it.replica.is_ready() && it.replica.has_lease(self.surroundings(now_ns))
-        });
-        if leased { reply } else { Reply::NotLeader(None) }
+        let newest = self.hosted.get(&partition).is_some_and(|it| self.is_newest(it, now_ns));
+        if newest { reply } else { Reply::NotLeader(None) }
+    }
+
+    /// Whether what is applied here is all that anybody was ever told of. A leader that has just won
+    /// inherits entries which the one before may have acknowledged; in the step in which they are
+    /// committed they are not applied yet, and its lead has not begun.
+    pub(super) fn is_newest(&self, hosted: &Hosted, now_ns: u64) -> bool {
+        let Hosted { replica, machine, .. } = hosted;
+        let begun = match machine {
+            Machine::Partition(_, lead) => lead.as_ref().map(|it| it.term),
+            Machine::Catalog(_, _, lead) => lead.as_ref().map(|it| it.term),
+        };
+        let begun = begun == Some(replica.term()) && replica.is_ready();
+        begun && replica.has_lease(self.surroundings(now_ns))
     }
 
     /// The partition, if it may answer a read: with a lease, or on request whatever it has.
@@ -170,16 +181,15 @@ impl<M: Mutants> Core<M> {
         consistent: bool,
         now_ns: u64,
     ) -> Result<&Partition, Reply> {
-        let Some(Hosted { replica, machine: Machine::Partition(state, _), health, .. }) =
-            self.hosted.get(&partition)
-        else {
+        let Some(hosted) = self.hosted.get(&partition) else { return Err(Reply::NotHosted) };
+        let Hosted { replica, machine: Machine::Partition(state, _), health, .. } = hosted else {
             return Err(Reply::NotHosted);
         };
         if *health != Health::Sound {
             return Err(Reply::NotLeader(replica.leader()));
         }
-        let newest = replica.is_ready() && replica.has_lease(self.surroundings(now_ns));
-        if newest || !consistent { Ok(state) } else { Err(Reply::NotLeader(replica.leader())) }
+        let newest = !consistent || self.is_newest(hosted, now_ns);
+        if newest { Ok(state) } else { Err(Reply::NotLeader(replica.leader())) }
     }
 
     pub(super) fn get(

@@ -37,6 +37,10 @@ pub(super) struct Bench {
     pub(super) isolated: BTreeSet<NodeId>,
     /// Two nodes that do not reach one another.
     pub(super) parted: Option<(NodeId, NodeId)>,
+    /// Messages between nodes that are not delivered but kept.
+    pub(super) intercepts: fn(&PeerMessage) -> bool,
+    /// Those, with who sent them and to whom.
+    pub(super) kept: Vec<(NodeId, NodeId, PeerMessage)>,
     /// What the cut's coordinator was told.
     pub(super) told: Vec<cut::Message>,
     /// Answers to calls, by the call's number.
@@ -68,6 +72,8 @@ impl Bench {
             stalled: BTreeSet::new(),
             isolated: BTreeSet::new(),
             parted: None,
+            intercepts: |_| false,
+            kept: Vec::new(),
             told: Vec::new(),
             replies: BTreeMap::new(),
         };
@@ -88,7 +94,9 @@ impl Bench {
         self.cores[node].step(self.now_ns, 0, input, &mut out);
         self.written[node] += out.log.len() as u64;
         let from = NodeId(node as u16);
-        for (to, messages) in out.messages {
+        for (to, mut messages) in out.messages {
+            let kept = messages.extract_if(.., |it| (self.intercepts)(it));
+            self.kept.extend(kept.map(|it| (from, to, it)));
             let sender = self.cores[node].liveness().signature(to);
             if to == STRANGER {
                 messages.into_iter().for_each(|it| self.hear(it));

@@ -4,7 +4,7 @@
 use super::bench::{Bench, EPOCH, P, confirm, held, key, marked, not_held, put, requests};
 use crate::cut;
 use crate::ids::{HashRange, Index, NodeId, PartitionId, Position, TableId, Term};
-use crate::node::{Call, HostSpec, PeerMessage, Reply};
+use crate::node::{Call, Envelope, HostSpec, PeerMessage, Reply};
 use crate::partition::ItemStore;
 use crate::replication::{Entry, Message, Role};
 use bytes::Bytes;
@@ -249,4 +249,34 @@ fn a_coordinator_that_is_down_takes_no_partition_with_it() {
     let term = bench.core(leading).hosted()[&P].replica.term();
     bench.advance_ms(20_000);
     assert_eq!(bench.core(leading).hosted()[&P].replica.term(), term);
+}
+
+/// It holds what the leader before it had acknowledged, and has not applied it: the read came with
+/// the very answer that made it ready to serve.
+#[test]
+fn a_new_leader_answers_no_read_before_it_has_applied_what_it_inherits() {
+    let mut bench = Bench::new(3);
+    bench.intercepts = |it| matches!(it, PeerMessage::Replica(_, Message::Committed { .. }));
+    bench.call(0, 1, put(1, 1, None));
+    bench.run();
+    assert_eq!(bench.reply(1), Some(&Reply::Written(None)));
+    bench.kept.clear();
+    bench.intercepts = |it| {
+        matches!(it, PeerMessage::Replica(P, Message::Appended { .. }) | PeerMessage::Reply(..))
+    };
+    bench.isolated.insert(NodeId(0));
+    bench.advance_ms(2_000);
+    let (from, to, appended) = bench.kept.pop().expect("somebody stands for election");
+    let leader = usize::from(to.0);
+    assert!(bench.lead(leader).is_none(), "it is not known to have a quorum");
+    let read =
+        PeerMessage::Call(9, Box::new(Call::Get { partition: P, key: key(1), consistent: true }));
+    let sender = bench.core(usize::from(from.0)).liveness().signature(to);
+    bench.kept.clear();
+    bench.deliver(from, leader, Envelope { sender, number: 0, messages: vec![appended, read] });
+    assert!(bench.lead(leader).is_some());
+    let answers: Vec<&PeerMessage> = bench.kept.iter().map(|it| &it.2).collect();
+    let [PeerMessage::Reply(9, answer)] = answers[..] else { panic!("{answers:?}") };
+    let stale = matches!(&**answer, Reply::Item(None));
+    assert!(!stale, "an item that was acknowledged is gone");
 }
