@@ -192,8 +192,8 @@ impl FaultKind {
             Self::Parted => Fault::Parted { from: dice.range(0..1 << 16) },
             Self::ResetStreams => Fault::ResetStreams,
             Self::Bandwidth => Fault::Links(LinkSettings {
-                // From ten megabytes a second down to ten kilobytes.
-                bytes_per_s: Some(10_000_000 >> dice.range(0..11)),
+                // From ten megabytes a second down to eighty kilobytes.
+                bytes_per_s: Some(10_000_000 >> dice.range(0..8)),
                 ..LinkSettings::default()
             }),
             Self::Deaf => Fault::Deaf,
