@@ -64,6 +64,26 @@ pub async fn forget<E: Env, M: Mutants>(shell: Shell<E, M>, backup: Backup) {
     }
 }
 
+/// What is known of a table's members, which are asked for something.
+#[derive(Default)]
+struct Told {
+    /// Who has done it.
+    done: BTreeSet<NodeId>,
+    /// Partitions that have a leader, and so a quorum, though this node may not reach it.
+    led: BTreeSet<PartitionId>,
+}
+
+impl Told {
+    fn has_quorum(&self, partition: PartitionId, members: &[NodeId]) -> bool {
+        let done = members.iter().filter(|it| self.done.contains(it)).count();
+        done > members.len() / 2 || self.led.contains(&partition)
+    }
+
+    fn has_quorums(&self, table: &Table) -> bool {
+        table.partitions.iter().all(|it| self.has_quorum(it.id, &it.members))
+    }
+}
+
 struct Flow<E: Env, M> {
     shell: Shell<E, M>,
     term: Term,
@@ -125,30 +145,49 @@ impl<E: Env, M: Mutants> Flow<E, M> {
         call: impl Fn(&[HostSpec]) -> Call,
         mut then: Option<Command>,
     ) -> Option<()> {
-        let mut missing = specs_by_node(table);
+        let specs = specs_by_node(table);
+        let mut told = Told::default();
         loop {
-            self.in_term()?;
-            let asked = missing.iter().map(|(node, specs)| {
-                let call = call(specs);
-                async move { (*node, self.call(*node, call).await == Some(Reply::Done)) }
-            });
-            for (node, done) in join_all(asked).await {
-                if done {
-                    missing.remove(&node);
-                }
-            }
-            let has_quorum = table.partitions.iter().all(|it| {
-                let done = it.members.iter().filter(|node| !missing.contains_key(node));
-                done.count() > it.members.len() / 2
-            });
-            if has_quorum && let Some(command) = then.take() {
+            self.tell(&specs, &call, &mut told).await?;
+            if told.has_quorums(table)
+                && let Some(command) = then.take()
+            {
                 self.decide(command).await?;
             }
-            if missing.is_empty() {
+            if specs.keys().all(|it| told.done.contains(it)) {
                 return Some(());
             }
             self.pause().await;
         }
+    }
+
+    /// Asks those members once who have not done it, or of whom one of their partitions has no
+    /// quorum yet: by now they may lead it.
+    async fn tell(
+        &self,
+        specs: &BTreeMap<NodeId, Vec<HostSpec>>,
+        call: &impl Fn(&[HostSpec]) -> Call,
+        told: &mut Told,
+    ) -> Option<()> {
+        self.in_term()?;
+        let open = |it: &HostSpec| !told.has_quorum(it.partition, &it.members);
+        let asked =
+            specs.iter().filter(|(it, specs)| !told.done.contains(it) || specs.iter().any(open));
+        let asked = asked.map(|(node, specs)| {
+            let call = call(specs);
+            async move { (*node, self.call(*node, call).await) }
+        });
+        for (node, reply) in join_all(asked).await {
+            match reply {
+                Some(Reply::Done) => drop(told.done.insert(node)),
+                Some(Reply::Hosted { led }) => {
+                    told.done.insert(node);
+                    told.led.extend(led);
+                }
+                _ => {}
+            }
+        }
+        Some(())
     }
 
     /// The table is gone as soon as no partition of it has a quorum that could serve it. A member
@@ -272,20 +311,10 @@ impl<E: Env, M: Mutants> Flow<E, M> {
 
     async fn host_quorum(&self, table: &Table) -> Option<()> {
         let specs = specs_by_node(table);
-        let mut hosting: BTreeSet<NodeId> = BTreeSet::new();
+        let mut told = Told::default();
         loop {
-            self.in_term()?;
-            let missing = specs.iter().filter(|(node, _)| !hosting.contains(node));
-            let asked = missing.map(|(node, specs)| {
-                let call = Call::Host(specs.clone());
-                async move { (*node, self.call(*node, call).await == Some(Reply::Done)) }
-            });
-            let asked = join_all(asked).await;
-            hosting.extend(asked.into_iter().filter(|(_, done)| *done).map(|(node, _)| node));
-            let has_quorum = table.partitions.iter().all(|it| {
-                it.members.iter().filter(|it| hosting.contains(it)).count() > it.members.len() / 2
-            });
-            if has_quorum {
+            self.tell(&specs, &|specs: &[HostSpec]| Call::Host(specs.to_vec()), &mut told).await?;
+            if told.has_quorums(table) {
                 return Some(());
             }
             self.pause().await;

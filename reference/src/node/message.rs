@@ -314,6 +314,11 @@ pub enum Reply {
     Backups(Vec<Backup>),
     /// Done, durably.
     Done,
+    /// The replicas are hosted, durably.
+    Hosted {
+        /// Those of their partitions that this node leads.
+        led: Vec<PartitionId>,
+    },
     /// A part of the backup, and the archived bytes it refers to; the partitions that it covers.
     Part(PartRef, u64),
     /// The partition is complete, with so many items.

@@ -154,8 +154,10 @@ impl<M: Mutants> Core<M> {
         now_ns: u64,
         out: &mut Output,
     ) {
+        let partitions: Vec<PartitionId> = specs.iter().map(|it| it.partition).collect();
         specs.into_iter().for_each(|it| self.host(it, now_ns, out));
-        self.answer_when_durable(caller, Reply::Done, out);
+        let led = partitions.into_iter().filter(|it| self.led(*it).is_ok()).collect();
+        self.answer_when_durable(caller, Reply::Hosted { led }, out);
     }
 
     /// Hosts a replica, unless it is here or was given up.
