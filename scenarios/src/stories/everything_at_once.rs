@@ -85,9 +85,10 @@ const POINTS: [&str; 12] = [
 
 fn set(it: &Setting<'_>) {
     // Anything may be away, or one zone may be away or have lost what it stored.
-    it.world.set_budget(match it.world.knob("damage", 0..2) {
-        0 => Budget { zones_damaged_max: 0, ..Budget::UNBOUNDED },
-        _ => Budget { zones_damaged_max: 1, zones_away_max: 1, ..Budget::UNBOUNDED },
+    let damage = it.world.knob("damage", 0..2) == 1;
+    it.world.set_budget(match damage {
+        false => Budget { zones_damaged_max: 0, ..Budget::UNBOUNDED },
+        true => Budget { zones_damaged_max: 1, zones_away_max: 1, ..Budget::UNBOUNDED },
     });
     // In half of the runs, and there a quarter of the places.
     if it.world.knob("rare-branches", 0..2) == 1 {
@@ -105,11 +106,12 @@ fn set(it: &Setting<'_>) {
     };
     let plan = swarm.draw(it.world);
     it.faults.carry_out_drawn(it.world, &plan);
-    let core = draw_core(it);
+    let core = if damage { it.nodes.to_vec() } else { draw_core(it) };
     it.world.at(HEALED_NS, move |world| world.heal_for_good(&core));
 }
 
-/// The machines of two zones or of all three.
+/// The machines of two zones or of all three; all that there are where one zone may be damaged,
+/// since what is refused there no healing brings back.
 fn draw_core(it: &Setting<'_>) -> Vec<HostId> {
     let left_out = it.world.knob("left-out", 0..4);
     let zone_of = |node: &HostId| (it.world.host(*node).zone(), *node);
