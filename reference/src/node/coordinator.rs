@@ -3,9 +3,9 @@
 //! That one coordinates cuts, and has backups archived and partitions restored, by messages to the
 //! partitions' leaders. Where two nodes do not reach one another though others reach both, and one
 //! of them leads partitions and the other the metadata group, each goes on leading, since neither
-//! is silent for its group, and no backup is ever made (Alquraan et al., "An Analysis of
-//! Network-Partitioning Failures in Cloud Systems", OSDI 2018, on partial partitions). So whoever is
-//! not reached by the coordinator, of whom it learns from others, lets others lead.
+//! is silent for its group, and no backup is ever made (on partial partitions: Alquraan et al., "An
+//! Analysis of Network-Partitioning Failures in Cloud Systems", OSDI 2018). So whoever is not
+//! reached by the coordinator, of whom it learns from others, lets others lead.
 
 use super::core::{Core, Machine, Output};
 use crate::ids::{NodeId, PartitionId, Term};
@@ -23,8 +23,8 @@ impl<M: Mutants> Core<M> {
         Some((replica.term(), leader))
     }
 
-    /// Hands over the partitions that this node leads, if for two leases it and the coordinator have
-    /// not reached one another.
+    /// Hands over the partitions that this node leads, if for two leases it and the coordinator
+    /// have not reached one another.
     pub(super) fn lead_within_reach(&mut self, now_ns: u64, out: &mut Output) {
         let heard = self.coordinator(now_ns).max(self.liveness.coordinator(now_ns));
         let unreached =

@@ -161,9 +161,9 @@ impl<M: Mutants> Core<M> {
         if newest { reply } else { Reply::NotLeader(None) }
     }
 
-    /// Whether what is applied here is all that anybody was ever told of. A leader that has just won
-    /// inherits entries which the one before may have acknowledged; in the step in which they are
-    /// committed they are not applied yet, and its lead has not begun.
+    /// Whether what is applied here is all that anybody was ever told of. A leader that has just
+    /// won inherits entries which the one before may have acknowledged; in the step in which they
+    /// are committed they are not applied yet, and its lead has not begun.
     pub(super) fn is_newest(&self, hosted: &Hosted, now_ns: u64) -> bool {
         let Hosted { replica, machine, .. } = hosted;
         let begun = match machine {
